@@ -1,0 +1,19 @@
+#![doc = "Generative modelling with tensor networks."]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+#![warn(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
+
+#[cfg(not(any(feature = "openblas", feature = "faer")))]
+compile_error!(
+    "ansatz needs a linear-algebra backend: build with the default features (OpenBLAS), or with \
+     `--no-default-features --features faer` (pure Rust)"
+);
+
+pub mod error;
+pub mod model;
+pub mod random;
+pub mod scalar;
+
+pub use error::{Error, Place, Result};
+pub use model::{Batch, Conditional, GenerativeModel, Marginal};
+pub use random::Seed;
+pub use scalar::{Kind, LogScaled, Real, Scalar};
