@@ -9,6 +9,7 @@ compile_error!(
 );
 
 pub mod error;
+pub mod linalg;
 pub mod model;
 pub mod random;
 pub mod scalar;

@@ -50,12 +50,7 @@ pub trait Conditional: GenerativeModel {
     ///
     /// # Errors
     /// [`crate::Error::Impossible`] if the evidence has probability zero.
-    fn sample_given(
-        &self,
-        evidence: &[Option<Self::Value>],
-        count: usize,
-        seed: Seed,
-    ) -> Result<Batch<Self::Value>>;
+    fn sample_given(&self, evidence: &[Option<Self::Value>], count: usize, seed: Seed) -> Result<Batch<Self::Value>>;
 
     /// `ln p(free sites | given sites)`, nats, of each row; `given[site]` says which sites are given.
     ///
