@@ -1,6 +1,7 @@
 //! What has a likelihood or draws samples.
 
 mod batch;
+pub mod born_mps;
 mod generative;
 
 pub use batch::Batch;
