@@ -8,6 +8,7 @@ compile_error!(
      `--no-default-features --features faer` (pure Rust)"
 );
 
+pub mod chain;
 pub mod error;
 pub mod linalg;
 pub mod model;
