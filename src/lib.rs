@@ -16,6 +16,7 @@ pub mod random;
 pub mod scalar;
 
 pub use error::{Error, Place, Result};
+pub use model::born_mps::BornMps;
 pub use model::{Batch, Conditional, GenerativeModel, Marginal};
 pub use random::Seed;
 pub use scalar::{Kind, LogScaled, Real, Scalar};

@@ -43,11 +43,17 @@ impl Level {
 impl Samples {
     /// Sorts, merges and classifies the rows of a batch that has been checked against `dims`.
     pub fn new(batch: &Batch<u8>, dims: &[usize]) -> Self {
+        Self::with_rows(batch, dims).0
+    }
+
+    /// [`new`](Self::new), with the distinct sample that each row of the batch is.
+    pub fn with_rows(batch: &Batch<u8>, dims: &[usize]) -> (Self, Vec<usize>) {
         let view = batch.view();
         let mut order: Vec<usize> = (0..batch.samples()).collect();
         order.sort_by(|&i, &j| rows(&view, i).cmp(rows(&view, j)).then(i.cmp(&j)));
         let share = 1.0 / batch.samples() as f64;
         let (mut origin, mut counts): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+        let mut of_row = vec![0; batch.samples()];
         for i in order {
             match (origin.last(), counts.last_mut()) {
                 (Some(&last), Some(count)) if view.row(last) == view.row(i) => *count += 1,
@@ -56,6 +62,7 @@ impl Samples {
                     counts.push(1);
                 }
             }
+            of_row[i] = origin.len() - 1;
         }
         let sites = dims.len();
         let symbols: Vec<Vec<u8>> = (0..sites).map(|k| origin.iter().map(|&i| view[[i, k]]).collect()).collect();
@@ -80,17 +87,19 @@ impl Samples {
             let parents = samples.suffixes[site + 1].len();
             samples.suffixes[site] = extend(&mut class, &samples.symbols[site], dim, parents);
         }
-        samples
+        (samples, of_row)
+    }
+
+    /// The class of each distinct sample at the full length.
+    pub fn full_classes(&self) -> Vec<u32> {
+        let mut position = Position::new(self);
+        position.seek(self, self.symbols.len(), self.symbols.len());
+        position.prefix
     }
 
     /// Number of distinct samples.
     pub fn len(&self) -> usize {
         self.weights.len()
-    }
-
-    /// The symbols of all distinct samples at one site.
-    pub fn symbols(&self, site: usize) -> &[u8] {
-        &self.symbols[site]
     }
 
     /// Classes of the first `k` symbols.

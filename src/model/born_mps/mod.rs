@@ -1,11 +1,13 @@
 //! The matrix-product-state Born machine.
 
+mod born;
 mod classes;
 mod environments;
 mod split;
 mod step;
 mod sweeper;
 
-pub use sweeper::{Direction, Splitting, Step, Toward, Update};
+pub use born::BornMps;
+pub use sweeper::{Direction, Splitting, Step, Update};
 #[doc(hidden)]
 pub use sweeper::Sweeper;

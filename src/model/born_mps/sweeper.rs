@@ -6,20 +6,12 @@ use super::classes::{Position, Samples};
 use super::environments::{Environment, Side};
 use super::split::{self, Split};
 use super::step::Bond;
+use crate::chain::Toward;
 use crate::error::{Error, Place, Result};
 use crate::linalg::{Op, Truncation, gemm_parallel};
 use crate::model::Batch;
 use crate::random::{Seed, permutation};
 use crate::scalar::{Real, Scalar};
-
-/// Which way the centre moves over a bond.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Toward {
-    /// To the site on the left.
-    Left,
-    /// To the site on the right.
-    Right,
-}
 
 /// How the gradient of a bond becomes a direction.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
