@@ -8,6 +8,6 @@ mod step;
 mod sweeper;
 
 pub use born::BornMps;
-pub use sweeper::{Direction, Splitting, Step, Update};
 #[doc(hidden)]
 pub use sweeper::Sweeper;
+pub use sweeper::{Direction, Splitting, Step, Update};

@@ -95,7 +95,15 @@ impl<T: Scalar> Bond<'_, T> {
                 }
                 let rows = gather(&self.left.rows.view(), &parents[range.clone()]);
                 let block = merged.slice(s![.., sy, t, ..]);
-                gemm(T::one(), &rows.view(), Op::None, &block, Op::None, T::zero(), &mut products.slice_mut(s![range, ..]));
+                gemm(
+                    T::one(),
+                    &rows.view(),
+                    Op::None,
+                    &block,
+                    Op::None,
+                    T::zero(),
+                    &mut products.slice_mut(s![range, ..]),
+                );
             }
         }
         let (prefix, suffix) = (&position.prefix, &position.suffix);

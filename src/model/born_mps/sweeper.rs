@@ -86,7 +86,8 @@ impl<T: Scalar> Shard<T> {
     fn left(&mut self, at: usize, tensors: &[Array3<T>]) -> Result<()> {
         let Some(from) = (0..=at).rev().find(|&j| self.left[j].is_some()) else { return Ok(()) };
         for j in from..at {
-            let next = self.left[j].as_ref().map(|e| e.advance(self.samples.prefixes(j + 1), &tensors[j].view(), Side::Left));
+            let next =
+                self.left[j].as_ref().map(|e| e.advance(self.samples.prefixes(j + 1), &tensors[j].view(), Side::Left));
             self.left[j + 1] = next;
         }
         Ok(())
@@ -95,7 +96,9 @@ impl<T: Scalar> Shard<T> {
     fn right(&mut self, at: usize, tensors: &[Array3<T>]) -> Result<()> {
         let Some(from) = (at..self.right.len()).find(|&j| self.right[j].is_some()) else { return Ok(()) };
         for j in (at..from).rev() {
-            let next = self.right[j + 1].as_ref().map(|e| e.advance(self.samples.suffixes(j), &tensors[j].view(), Side::Right));
+            let next = self.right[j + 1]
+                .as_ref()
+                .map(|e| e.advance(self.samples.suffixes(j), &tensors[j].view(), Side::Right));
             self.right[j] = next;
         }
         Ok(())
@@ -106,7 +109,14 @@ impl<T: Scalar> Sweeper<T> {
     /// Starts from a chain that is canonical with a centre of norm one.
     ///
     /// The data are dealt into `shards` mini-batches by `seed`. Environments are kept at every `stride`-th site.
-    pub fn new(tensors: Vec<Array3<T>>, centre: usize, batch: &Batch<u8>, shards: usize, stride: usize, seed: Seed) -> Result<Self> {
+    pub fn new(
+        tensors: Vec<Array3<T>>,
+        centre: usize,
+        batch: &Batch<u8>,
+        shards: usize,
+        stride: usize,
+        seed: Seed,
+    ) -> Result<Self> {
         let dims: Vec<usize> = tensors.iter().map(|a| a.dim().1).collect();
         batch.check(&dims)?;
         let sites = dims.len();
@@ -185,13 +195,16 @@ impl<T: Scalar> Sweeper<T> {
                 (0, Toward::Right) => {
                     shard.left(k, &self.tensors)?;
                     shard.right(k + 1, &self.tensors)?;
-                    let made = shard.left[k].as_ref().map(|l| l.advance(shard.samples.prefixes(k + 1), &a.view(), Side::Left));
+                    let made =
+                        shard.left[k].as_ref().map(|l| l.advance(shard.samples.prefixes(k + 1), &a.view(), Side::Left));
                     (made, None)
                 }
                 (0, Toward::Left) => {
                     shard.left(k + 1, &self.tensors)?;
                     shard.right(k + 2, &self.tensors)?;
-                    let made = shard.right[k + 2].as_ref().map(|r| r.advance(shard.samples.suffixes(k + 1), &b.view(), Side::Right));
+                    let made = shard.right[k + 2]
+                        .as_ref()
+                        .map(|r| r.advance(shard.samples.suffixes(k + 1), &b.view(), Side::Right));
                     (None, made)
                 }
                 _ => {
@@ -219,9 +232,11 @@ impl<T: Scalar> Sweeper<T> {
             bond.gradient(&amplitudes.factor, position, &mut gradient);
             descend(&mut merged, gradient, step, round, &mut adam)?;
         }
-        let flat = merged.into_shape_with_order((dl * ds, dt * dr)).map_err(|e| Error::Format { what: e.to_string() })?;
+        let flat =
+            merged.into_shape_with_order((dl * ds, dt * dr)).map_err(|e| Error::Format { what: e.to_string() })?;
         // Small decompositions cost less than what would replace them.
-        let warm = step.splitting == Splitting::Warm && (dl * ds).min(dt * dr) >= WARM_FROM && inner < (dl * ds).min(dt * dr);
+        let warm =
+            step.splitting == Splitting::Warm && (dl * ds).min(dt * dr) >= WARM_FROM && inner < (dl * ds).min(dt * dr);
         let part = |m: &ArrayView2<T>, guess: &ArrayView2<T>| -> Result<Split<T>> {
             if warm && let Some(split) = split::warm(m, guess, &step.truncation, WARM_ROUNDS)? {
                 return Ok(split);
@@ -284,7 +299,11 @@ fn descend<T: Scalar>(
 ) -> Result<()> {
     gradient.zip_mut_with(merged, |g, &m| *g -= m + m);
     let squares = |x: &Array4<T>| -> f64 {
-        x.as_slice().unwrap_or(&[]).chunks(256).map(|c| Real::to_f64(c.iter().map(|v| v.abs_sq()).sum::<T::Real>())).sum()
+        x.as_slice()
+            .unwrap_or(&[])
+            .chunks(256)
+            .map(|c| Real::to_f64(c.iter().map(|v| v.abs_sq()).sum::<T::Real>()))
+            .sum()
     };
     match step.direction {
         Direction::Plain => merged.scaled_add(T::from_f64(step.rate), &gradient),
@@ -296,7 +315,8 @@ fn descend<T: Scalar>(
             merged.scaled_add(T::from_f64(step.rate * factor), &gradient);
         }
         Direction::Adam => {
-            let (first, second) = adam.get_or_insert_with(|| (Array4::zeros(gradient.dim()), vec![0.0; gradient.len()]));
+            let (first, second) =
+                adam.get_or_insert_with(|| (Array4::zeros(gradient.dim()), vec![0.0; gradient.len()]));
             let t = round as i32 + 1;
             let (c1, c2) = (1.0 - 0.9_f64.powi(t), 1.0 - 0.999_f64.powi(t));
             for (((m, g), v), x) in first.iter_mut().zip(&gradient).zip(second.iter_mut()).zip(merged.iter_mut()) {
@@ -319,7 +339,10 @@ fn rows<T: Scalar>(tensor: &Array3<T>, legs: usize) -> ArrayView2<'_, T> {
     let (l, d, r) = tensor.dim();
     let shape = if legs == 1 { (l, d * r) } else { (l * d, r) };
     // Site tensors are in standard layout wherever they are made, so this reshape cannot fail.
-    tensor.view().into_shape_with_order(shape).unwrap_or_else(|_| ArrayView2::from_shape((0, 0), &[]).unwrap_or_else(|_| unreachable!()))
+    tensor
+        .view()
+        .into_shape_with_order(shape)
+        .unwrap_or_else(|_| ArrayView2::from_shape((0, 0), &[]).unwrap_or_else(|_| unreachable!()))
 }
 
 fn fold<T: Scalar>(matrix: Array2<T>, shape: (usize, usize, usize, usize)) -> Array4<T> {
