@@ -12,6 +12,7 @@ pub mod error;
 pub mod model;
 pub mod random;
 pub mod scalar;
+pub mod train;
 
 pub use error::{Error, Place, Result};
 pub use model::{Batch, Conditional, GenerativeModel, Marginal};
