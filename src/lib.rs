@@ -11,6 +11,7 @@ compile_error!(
 pub mod error;
 pub mod model;
 pub mod random;
+pub mod report;
 pub mod scalar;
 pub mod train;
 
