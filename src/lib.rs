@@ -13,7 +13,9 @@ pub mod error;
 pub mod linalg;
 pub mod model;
 pub mod random;
+pub mod report;
 pub mod scalar;
+pub mod train;
 
 pub use error::{Error, Place, Result};
 pub use model::born_mps::BornMps;
