@@ -22,3 +22,4 @@ pub use model::born_mps::BornMps;
 pub use model::{Batch, Conditional, GenerativeModel, Marginal};
 pub use random::Seed;
 pub use scalar::{Kind, LogScaled, Real, Scalar};
+pub use train::{Run, TwoSite};

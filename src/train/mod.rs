@@ -3,7 +3,9 @@
 mod observer;
 mod outcome;
 mod schedule;
+mod two_site;
 
 pub use observer::{EarlyStopping, Interrupt, Observer, Observers, TimeLimit};
 pub use outcome::{BondReport, Outcome, Stop, SweepReport};
 pub use schedule::Schedule;
+pub use two_site::{Keeper, Progress, Run, TwoSite};

@@ -47,6 +47,20 @@ impl<T: Scalar> BornMps<T> {
         Ok(BornMps { state })
     }
 
+    /// The Born machine of a state that is canonical and of norm one already, every bit of which is kept: what was saved
+    /// in the middle of a run goes on exactly.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the state has no centre, or its norm is not one to about half the digits of `T`.
+    pub fn from_normalised(state: Mps<T>) -> Result<Self> {
+        let tolerance = Real::to_f64(<T::Real as num_traits::Float>::epsilon()).sqrt();
+        let norm = state.norm().ln_abs();
+        if state.centre().is_none() || state.factor() != LogScaled::one() || !(norm.abs() <= tolerance) {
+            return Err(Error::setting("norm", norm.exp(), "a canonical state of norm 1 is needed; use BornMps::new"));
+        }
+        Ok(BornMps { state })
+    }
+
     /// A chain of positive random entries, on which every configuration has some weight: a start for training.
     ///
     /// # Errors

@@ -32,11 +32,6 @@ impl<T: Scalar> Environment<T> {
         Environment { rows: Array2::ones((1, 1)), ln_scale: vec![0.0] }
     }
 
-    /// Bytes held.
-    pub fn bytes(&self) -> u64 {
-        (self.rows.len() * size_of::<T>() + self.ln_scale.len() * 8) as u64
-    }
-
     /// The environment with one site more: row `c` is `parent(c) A[symbol(c)]`.
     ///
     /// `tensor` is `[left, symbol, right]`; `level` describes the classes of the result.

@@ -3,11 +3,10 @@
 mod born;
 mod classes;
 mod environments;
+mod memory;
 mod split;
 mod step;
 mod sweeper;
 
 pub use born::BornMps;
-#[doc(hidden)]
 pub use sweeper::Sweeper;
-pub use sweeper::{Direction, Splitting, Step, Update};

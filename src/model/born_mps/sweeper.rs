@@ -2,69 +2,24 @@
 
 use ndarray::{Array2, Array3, Array4, ArrayView2};
 
+use super::BornMps;
 use super::classes::{Position, Samples};
 use super::environments::{Environment, Side};
+use super::memory;
 use super::split::{self, Split};
-use super::step::Bond;
-use crate::chain::Toward;
+use super::step::{Amplitudes, Bond};
+use crate::chain::{Mps, Toward};
 use crate::error::{Error, Place, Result};
-use crate::linalg::{Op, Truncation, gemm_parallel};
-use crate::model::Batch;
-use crate::random::{Seed, permutation};
+use crate::linalg::{Op, gemm_parallel};
+use crate::model::{Batch, BondSweeper, Direction, Splitting, Step, SweepSetup, Sweepable, Update};
+use crate::random::permutation;
 use crate::scalar::{Real, Scalar};
-
-/// How the gradient of a bond becomes a direction.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// The gradient itself.
-    Plain,
-    /// The gradient scaled to a norm of (number of elements)^(1/4), so that a rate fits every bond dimension.
-    NormScaled,
-    /// Adam (Kingma and Ba, 2015) over the steps made at one bond: moments start anew at each visit, since the gauge of
-    /// a bond does not outlive it.
-    Adam,
-}
-
-/// How a merged tensor is parted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Splitting {
-    /// Full singular value decomposition at every step.
-    Exact,
-    /// Subspace iteration from the previous factors where the bond is full, the decomposition elsewhere.
-    Warm,
-}
-
-/// What is done at a bond.
-#[derive(Debug, Clone, Copy)]
-pub struct Step {
-    /// Length of a step along the direction.
-    pub rate: f64,
-    /// How the bond is cut afterwards.
-    pub truncation: Truncation,
-    /// How the direction is made.
-    pub direction: Direction,
-    /// Gradient steps before the bond is cut, each on the next mini-batch.
-    pub steps: usize,
-    /// How the merged tensor is parted.
-    pub splitting: Splitting,
-}
-
-/// What became of a bond.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Update {
-    /// The bond dimension after the cut.
-    pub kept: usize,
-    /// Share of the weight that was cut off.
-    pub discarded_weight: f64,
-    /// Mean negative log-likelihood of the first mini-batch, nats, before the step.
-    pub nll: f64,
-}
 
 /// A part of the data with its environments.
 struct Shard<T> {
     samples: Samples,
+    /// Share of the whole batch.
+    share: f64,
     /// Row of the whole batch for each row of this part.
     rows: Vec<usize>,
     position: Position,
@@ -79,56 +34,102 @@ pub struct Sweeper<T> {
     shards: Vec<Shard<T>>,
     /// Only environments at multiples of the stride outlive the bond they were made for.
     stride: usize,
+    /// What the data and the environments take at the most.
+    bytes: u64,
     next_shard: usize,
 }
 
 impl<T: Scalar> Shard<T> {
-    fn left(&mut self, at: usize, tensors: &[Array3<T>]) -> Result<()> {
-        let Some(from) = (0..=at).rev().find(|&j| self.left[j].is_some()) else { return Ok(()) };
+    /// Makes the left environments up to `at` from the nearest one that is kept.
+    fn left(&mut self, at: usize, tensors: &[Array3<T>]) {
+        let Some(from) = (0..=at).rev().find(|&j| self.left[j].is_some()) else { return };
         for j in from..at {
-            let next =
-                self.left[j].as_ref().map(|e| e.advance(self.samples.prefixes(j + 1), &tensors[j].view(), Side::Left));
-            self.left[j + 1] = next;
+            let level = self.samples.prefixes(j + 1);
+            self.left[j + 1] = self.left[j].as_ref().map(|e| e.advance(level, &tensors[j].view(), Side::Left));
         }
-        Ok(())
     }
 
-    fn right(&mut self, at: usize, tensors: &[Array3<T>]) -> Result<()> {
-        let Some(from) = (at..self.right.len()).find(|&j| self.right[j].is_some()) else { return Ok(()) };
+    /// Makes the right environments down to `at` from the nearest one that is kept.
+    fn right(&mut self, at: usize, tensors: &[Array3<T>]) {
+        let Some(from) = (at..self.right.len()).find(|&j| self.right[j].is_some()) else { return };
         for j in (at..from).rev() {
-            let next = self.right[j + 1]
-                .as_ref()
-                .map(|e| e.advance(self.samples.suffixes(j), &tensors[j].view(), Side::Right));
-            self.right[j] = next;
+            let level = self.samples.suffixes(j);
+            self.right[j] = self.right[j + 1].as_ref().map(|e| e.advance(level, &tensors[j].view(), Side::Right));
         }
-        Ok(())
+    }
+
+    /// The environment that takes in the centre, while that of the other site of bond `k` is at hand: it was made when
+    /// the last sweep left that site.
+    fn outer(&mut self, k: usize, toward: Toward, tensors: &[Array3<T>]) -> Outer<T> {
+        match toward {
+            Toward::Right => {
+                self.left(k, tensors);
+                self.right(k + 1, tensors);
+                let level = self.samples.prefixes(k + 1);
+                Outer::Left(self.left[k].as_ref().map(|l| l.advance(level, &tensors[k].view(), Side::Left)))
+            }
+            Toward::Left => {
+                self.left(k + 1, tensors);
+                self.right(k + 2, tensors);
+                let level = self.samples.suffixes(k + 1);
+                Outer::Right(self.right[k + 2].as_ref().map(|r| r.advance(level, &tensors[k + 1].view(), Side::Right)))
+            }
+        }
+    }
+
+    fn amplitudes(&mut self, k: usize, outer: &Outer<T>) -> Option<Amplitudes<T>> {
+        let (l, r) = match outer {
+            Outer::Left(l) => (l.as_ref(), self.right[k + 1].as_ref()),
+            Outer::Right(r) => (self.left[k + 1].as_ref(), r.as_ref()),
+        };
+        let bond = bond_of(&self.samples, k, &self.left, &self.right)?;
+        Some(bond.amplitudes(l?, r?, &mut self.position))
+    }
+}
+
+/// An environment that already holds a site of the bond.
+enum Outer<T> {
+    Left(Option<Environment<T>>),
+    Right(Option<Environment<T>>),
+}
+
+fn bond_of<'a, T>(
+    samples: &'a Samples,
+    k: usize,
+    left: &'a [Option<Environment<T>>],
+    right: &'a [Option<Environment<T>>],
+) -> Option<Bond<'a, T>> {
+    Some(Bond { samples, site: k, left: left[k].as_ref()?, right: right[k + 2].as_ref()? })
+}
+
+impl<T: Scalar> Sweepable for BornMps<T> {
+    type Sweeper = Sweeper<T>;
+
+    fn sweeper(&self, data: &Batch<u8>, setup: &SweepSetup) -> Result<Sweeper<T>> {
+        Sweeper::new(self, data, setup)
+    }
+
+    fn bond_dimensions(&self) -> Vec<usize> {
+        self.state().bonds()
     }
 }
 
 impl<T: Scalar> Sweeper<T> {
-    /// Starts from a chain that is canonical with a centre of norm one.
-    ///
-    /// The data are dealt into `shards` mini-batches by `seed`. Environments are kept at every `stride`-th site.
-    pub fn new(
-        tensors: Vec<Array3<T>>,
-        centre: usize,
-        batch: &Batch<u8>,
-        shards: usize,
-        stride: usize,
-        seed: Seed,
-    ) -> Result<Self> {
-        let dims: Vec<usize> = tensors.iter().map(|a| a.dim().1).collect();
+    fn new(model: &BornMps<T>, batch: &Batch<u8>, setup: &SweepSetup) -> Result<Self> {
+        let dims = model.dims();
         batch.check(&dims)?;
         let sites = dims.len();
-        let shards = shards.clamp(1, batch.samples());
-        let order = if shards == 1 {
+        if sites < 2 {
+            return Err(Error::setting("sites", sites, "two-site sweeps need at least 2"));
+        }
+        let parts = setup.mini_batches.clamp(1, batch.samples());
+        let order = if parts == 1 {
             (0..batch.samples()).collect()
         } else {
-            permutation(batch.samples(), &mut seed.stream("mini-batches", 0))
+            permutation(batch.samples(), &mut setup.seed.stream("mini-batches", 0))
         };
-        let size = batch.samples().div_ceil(shards);
         let shards = order
-            .chunks(size)
+            .chunks(batch.samples().div_ceil(parts))
             .map(|rows| {
                 let samples = Samples::new(&batch.select(rows)?, &dims);
                 let position = Position::new(&samples);
@@ -136,49 +137,100 @@ impl<T: Scalar> Sweeper<T> {
                 let mut right = vec![None; sites + 1];
                 left[0] = Some(Environment::edge());
                 right[sites] = Some(Environment::edge());
-                Ok(Shard { samples, rows: rows.to_vec(), position, left, right })
+                let share = rows.len() as f64 / batch.samples() as f64;
+                Ok(Shard { samples, share, rows: rows.to_vec(), position, left, right })
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(Sweeper { tensors, centre, shards, stride: stride.max(1), next_shard: 0 })
+        let parts: Vec<&Samples> = shards.iter().map(|s| &s.samples).collect();
+        let (stride, bytes) = memory::stride::<T>(&parts, &dims, setup)?;
+        let mut sweeper = Sweeper { tensors: Vec::new(), centre: 0, shards, stride, bytes, next_shard: 0 };
+        sweeper.reset(model)?;
+        Ok(sweeper)
+    }
+}
+
+impl<T: Scalar> BondSweeper for Sweeper<T> {
+    type Model = BornMps<T>;
+
+    fn begin(&mut self) -> Result<()> {
+        let last = self.tensors.len() - 1;
+        if self.centre + 1 < last {
+            let mut state = self.model()?.into_state();
+            state.move_centre(last)?;
+            self.reset(&BornMps::new(state)?)?;
+        }
+        Ok(())
     }
 
-    pub fn tensors(&self) -> &[Array3<T>] {
-        &self.tensors
+    /// From the last bond to the second, and from the first to the last but one: each end bond once.
+    fn plan(&self) -> Vec<(usize, Toward)> {
+        let bonds = self.tensors.len() - 1;
+        if bonds == 1 {
+            return vec![(0, Toward::Left), (0, Toward::Right)];
+        }
+        let left = (1..bonds).rev().map(|k| (k, Toward::Left));
+        left.chain((0..bonds - 1).map(|k| (k, Toward::Right))).collect()
     }
 
-    pub fn centre(&self) -> usize {
-        self.centre
+    fn update(&mut self, k: usize, toward: Toward, step: &Step) -> Result<Update> {
+        if k + 1 >= self.tensors.len() {
+            return Err(Error::setting(
+                "bond",
+                k,
+                format!("there are {} bonds, counted from 0", self.tensors.len() - 1),
+            ));
+        }
+        self.update_inner(k, toward, step).map_err(|e| e.at(Place::Bond(k)))
     }
 
-    pub fn next_shard(&self) -> usize {
-        self.next_shard
+    fn nll(&mut self) -> Result<f64> {
+        // With the centre at either site of this bond, the norm is one.
+        let k = self.centre.min(self.tensors.len() - 2);
+        let mut total = 0.0;
+        for shard in &mut self.shards {
+            let outer = shard.outer(k, Toward::Right, &self.tensors);
+            let amplitudes = shard.amplitudes(k, &outer).ok_or_else(no_environment)?;
+            total += shard.share * amplitudes.nll;
+        }
+        if total.is_nan() { Err(Error::NotFinite { what: "the negative log-likelihood".into() }) } else { Ok(total) }
     }
 
-    /// Continues with the mini-batch another run would have come to.
-    pub fn set_next_shard(&mut self, next: usize) {
-        self.next_shard = next % self.shards.len();
+    fn model(&self) -> Result<BornMps<T>> {
+        BornMps::from_normalised(Mps::new(self.tensors.clone())?.assume_centre(self.centre)?)
     }
 
-    /// Replaces the chain; every environment is made anew.
-    pub fn reset(&mut self, tensors: Vec<Array3<T>>, centre: usize) {
-        self.tensors = tensors;
-        self.centre = centre;
-        let sites = self.tensors.len();
+    fn reset(&mut self, model: &BornMps<T>) -> Result<()> {
+        let sites = model.dims().len();
+        if self.shards.iter().any(|s| s.left.len() != sites + 1) {
+            return Err(Error::shape("the model, in sites", sites, self.shards[0].left.len() - 1));
+        }
+        self.centre = model.state().centre().unwrap_or(sites - 1);
+        self.tensors = model.state().tensors().to_vec();
         for shard in &mut self.shards {
             shard.left[1..].fill_with(|| None);
             shard.right[..sites].fill_with(|| None);
         }
+        Ok(())
     }
 
-    pub fn into_tensors(self) -> (Vec<Array3<T>>, usize) {
-        (self.tensors, self.centre)
+    fn next_batch(&self) -> usize {
+        self.next_shard
     }
 
-    /// One bond: gradient steps on the merged tensor, then the cut; the centre ends on the side of `toward`.
-    pub fn update(&mut self, k: usize, toward: Toward, step: &Step) -> Result<Update> {
-        self.update_inner(k, toward, step).map_err(|e| e.at(Place::Bond(k)))
+    fn set_next_batch(&mut self, next: usize) {
+        self.next_shard = next % self.shards.len();
     }
 
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+fn no_environment() -> Error {
+    Error::Empty { what: "an environment that should have been made".into() }
+}
+
+impl<T: Scalar> Sweeper<T> {
     fn update_inner(&mut self, k: usize, toward: Toward, step: &Step) -> Result<Update> {
         let (a, b) = (&self.tensors[k], &self.tensors[k + 1]);
         let ((dl, ds, inner), (_, dt, dr)) = (a.dim(), b.dim());
@@ -191,45 +243,24 @@ impl<T: Scalar> Sweeper<T> {
             let count = self.shards.len();
             let shard = &mut self.shards[self.next_shard];
             self.next_shard = (self.next_shard + 1) % count;
-            let (outer_l, outer_r) = match (round, toward) {
-                (0, Toward::Right) => {
-                    shard.left(k, &self.tensors)?;
-                    shard.right(k + 1, &self.tensors)?;
-                    let made =
-                        shard.left[k].as_ref().map(|l| l.advance(shard.samples.prefixes(k + 1), &a.view(), Side::Left));
-                    (made, None)
-                }
-                (0, Toward::Left) => {
-                    shard.left(k + 1, &self.tensors)?;
-                    shard.right(k + 2, &self.tensors)?;
-                    let made = shard.right[k + 2]
-                        .as_ref()
-                        .map(|r| r.advance(shard.samples.suffixes(k + 1), &b.view(), Side::Right));
-                    (None, made)
-                }
-                _ => {
-                    shard.left(k, &self.tensors)?;
-                    shard.right(k + 2, &self.tensors)?;
-                    (None, None)
-                }
+            // The first step finds the amplitudes in the environments, later ones in the tensor that was changed.
+            let amplitudes = if round == 0 {
+                let outer = shard.outer(k, toward, &self.tensors);
+                shard.amplitudes(k, &outer)
+            } else {
+                shard.left(k, &self.tensors);
+                shard.right(k + 2, &self.tensors);
+                bond_of(&shard.samples, k, &shard.left, &shard.right)
+                    .map(|bond| bond.amplitudes_of(&merged.view(), &mut shard.position))
             };
-            let (Some(left), Some(right)) = (&shard.left[k], &shard.right[k + 2]) else {
-                return Err(Error::Empty { what: "the environment".into() });
-            };
-            let bond = Bond { samples: &shard.samples, site: k, left, right };
-            let position = &mut shard.position;
-            let amplitudes = match (&outer_l, &outer_r) {
-                (Some(l), _) => shard.right[k + 1].as_ref().map(|r| bond.amplitudes(l, r, position)),
-                (_, Some(r)) => shard.left[k + 1].as_ref().map(|l| bond.amplitudes(l, r, position)),
-                _ => None,
-            };
-            let amplitudes = amplitudes.unwrap_or_else(|| bond.amplitudes_of(&merged.view(), position));
+            let amplitudes = amplitudes.ok_or_else(no_environment)?;
             if let Some(bad) = amplitudes.bad {
                 return Err(Error::ZeroAmplitude { sample: shard.rows[shard.samples.origin[bad]] });
             }
             first_nll.get_or_insert(amplitudes.nll);
             let mut gradient = Array4::zeros(merged.dim());
-            bond.gradient(&amplitudes.factor, position, &mut gradient);
+            let bond = bond_of(&shard.samples, k, &shard.left, &shard.right).ok_or_else(no_environment)?;
+            bond.gradient(&amplitudes.factor, &mut shard.position, &mut gradient);
             descend(&mut merged, gradient, step, round, &mut adam)?;
         }
         let flat =
@@ -263,19 +294,19 @@ impl<T: Scalar> Sweeper<T> {
         for shard in &mut self.shards {
             match toward {
                 Toward::Right => {
-                    shard.left(k, &self.tensors)?;
+                    shard.left(k, &self.tensors);
                     shard.right[k + 1] = None;
                     shard.left[k + 1] = None;
-                    shard.left(k + 1, &self.tensors)?;
+                    shard.left(k + 1, &self.tensors);
                     if k % self.stride != 0 {
                         shard.left[k] = None;
                     }
                 }
                 Toward::Left => {
-                    shard.right(k + 2, &self.tensors)?;
+                    shard.right(k + 2, &self.tensors);
                     shard.left[k + 1] = None;
                     shard.right[k + 1] = None;
-                    shard.right(k + 1, &self.tensors)?;
+                    shard.right(k + 1, &self.tensors);
                     if (k + 2) % self.stride != 0 && k + 2 < self.tensors.len() {
                         shard.right[k + 2] = None;
                     }
