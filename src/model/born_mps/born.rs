@@ -110,7 +110,7 @@ impl<T: Scalar> BornMps<T> {
             let (samples, of_row) = Samples::with_rows(&batch.select(rows)?, &dims);
             let mut environment = Environment::edge();
             for (site, tensor) in self.state.tensors().iter().enumerate() {
-                environment = environment.advance(samples.prefixes(site + 1), &tensor.view(), Side::Left);
+                environment = environment.advance(samples.prefixes(site + 1), &tensor.view(), Side::Left, Vec::new());
             }
             let class = samples.full_classes();
             for (&row, &distinct) in rows.iter().zip(&of_row) {

@@ -34,11 +34,12 @@ impl<T: Scalar> Environment<T> {
 
     /// The environment with one site more: row `c` is `parent(c) A[symbol(c)]`.
     ///
-    /// `tensor` is `[left, symbol, right]`; `level` describes the classes of the result.
-    pub fn advance(&self, level: &Level, tensor: &ArrayView3<T>, side: Side) -> Self {
+    /// `tensor` is `[left, symbol, right]`; `level` describes the classes of the result, which is written into
+    /// `buffer`.
+    pub fn advance(&self, level: &Level, tensor: &ArrayView3<T>, side: Side, buffer: Vec<T>) -> Self {
         let (dl, dim, dr) = tensor.dim();
         let (inner, outer, op) = if side == Side::Left { (dl, dr, Op::None) } else { (dr, dl, Op::Transpose) };
-        let mut rows = Array2::zeros((level.len(), outer));
+        let mut rows = shaped(buffer, (level.len(), outer));
         let mut ln_scale = vec![0.0; level.len()];
         let mut tasks = Vec::new();
         let mut rest = rows.view_mut();
@@ -54,61 +55,82 @@ impl<T: Scalar> Environment<T> {
                 from += count;
             }
         }
-        let work = |(symbol, parents, mut out, ln): (usize, &[u32], ArrayViewMut2<T>, &mut [f64])| {
+        let work = |gathered: &mut Vec<T>, (symbol, parents, mut out, ln): Task<T>| {
             let matrix = tensor.slice(s![.., symbol, ..]);
-            let gathered;
-            let input = match contiguous(parents) {
-                Some(range) => self.rows.slice(s![range, ..]),
-                None => {
-                    gathered = gather(&self.rows.view(), parents);
-                    gathered.view()
-                }
-            };
+            let all = self.rows.view();
+            let input = listed(&all, parents, gathered);
             gemm(T::one(), &input, Op::None, &matrix, op, T::zero(), &mut out);
             for ((mut row, ln), &parent) in out.rows_mut().into_iter().zip(ln).zip(parents) {
                 *ln = self.ln_scale[parent as usize] + rescale(row.as_slice_mut().unwrap_or(&mut []));
             }
         };
         if level.len() * inner * outer < PARALLEL_FROM {
-            tasks.into_iter().for_each(work);
+            let mut gathered = Vec::new();
+            tasks.into_iter().for_each(|task| work(&mut gathered, task));
         } else {
-            tasks.into_par_iter().for_each(work);
+            tasks.into_par_iter().for_each_init(Vec::new, work);
         }
         Environment { rows, ln_scale }
     }
 }
 
+type Task<'a, T> = (usize, &'a [u32], ArrayViewMut2<'a, T>, &'a mut [f64]);
+
+/// A matrix whose elements are about to be written, in memory that has been used before.
+fn shaped<T: Scalar>(mut buffer: Vec<T>, shape: (usize, usize)) -> Array2<T> {
+    buffer.resize(shape.0 * shape.1, T::zero());
+    Array2::from_shape_vec(shape, buffer).unwrap_or_else(|_| Array2::zeros(shape))
+}
+
 /// Scales by a power of two, so that nothing is rounded; returns the logarithm of what was divided out.
 fn rescale<T: Scalar>(row: &mut [T]) -> f64 {
-    let largest = row.iter().fold(0.0_f64, |m, x| {
-        let (re, im) = (Real::to_f64(x.re()).abs(), Real::to_f64(x.im()).abs());
-        m.max(re).max(im)
-    });
-    if !(largest > 0.0 && largest.is_finite()) || (0.25..4.0).contains(&largest) {
+    let square = Real::to_f64(squares(row));
+    // Rows of ordinary size are left alone; what overflows or vanishes here is seen at the amplitude.
+    if !(square > 0.0 && square.is_finite()) || (1.0 / 256.0..256.0).contains(&square) {
         return 0.0;
     }
-    let exponent = largest.log2().round();
+    let exponent = (0.5 * square.log2()).round();
     let factor = T::Real::of((-exponent).exp2());
-    if !num_traits::Float::is_finite(factor) || factor == T::Real::of(0.0) {
+    if !num_traits::Float::is_normal(factor) {
         return 0.0;
     }
     row.iter_mut().for_each(|x| *x = x.scale(factor));
     exponent * std::f64::consts::LN_2
 }
 
-/// The range that a list of rows is, if it is one.
-pub(super) fn contiguous(rows: &[u32]) -> Option<std::ops::Range<usize>> {
-    let (&first, &last) = (rows.first()?, rows.last()?);
-    let range = first as usize..last as usize + 1;
-    (range.len() == rows.len() && rows.windows(2).all(|w| w[1] == w[0] + 1)).then_some(range)
+/// `sum |x|^2`, in eight sums that need not wait for one another.
+pub(super) fn squares<T: Scalar>(row: &[T]) -> T::Real {
+    let mut sums = [T::Real::of(0.0); 8];
+    let mut chunks = row.chunks_exact(8);
+    for chunk in &mut chunks {
+        for j in 0..8 {
+            sums[j] += chunk[j].abs_sq();
+        }
+    }
+    let rest: T::Real = chunks.remainder().iter().map(|x| x.abs_sq()).sum();
+    (sums[0] + sums[4]) + (sums[1] + sums[5]) + ((sums[2] + sums[6]) + (sums[3] + sums[7])) + rest
 }
 
-/// The listed rows, copied.
-pub(super) fn gather<T: Scalar>(from: &ArrayView2<T>, rows: &[u32]) -> Array2<T> {
-    let width = from.ncols();
-    let mut data = Vec::with_capacity(rows.len() * width);
-    for &row in rows {
-        data.extend(from.row(row as usize).iter().copied());
+/// The listed rows as a matrix: where they stand if they are neighbours, else copied into `buffer`.
+pub(super) fn listed<'a, T: Scalar>(
+    from: &'a ArrayView2<T>,
+    rows: &[u32],
+    buffer: &'a mut Vec<T>,
+) -> ArrayView2<'a, T> {
+    if let (Some(&first), Some(&last)) = (rows.first(), rows.last()) {
+        let range = first as usize..last as usize + 1;
+        if range.len() == rows.len() && rows.windows(2).all(|w| w[1] == w[0] + 1) {
+            return from.slice(s![range, ..]);
+        }
     }
-    Array2::from_shape_vec((rows.len(), width), data).unwrap_or_else(|_| Array2::zeros((rows.len(), width)))
+    let width = from.ncols();
+    buffer.clear();
+    buffer.reserve(rows.len() * width);
+    for &row in rows {
+        match from.row(row as usize).to_slice() {
+            Some(slice) => buffer.extend_from_slice(slice),
+            None => buffer.extend(from.row(row as usize)),
+        }
+    }
+    ArrayView2::from_shape((rows.len(), width), buffer).unwrap_or_else(|_| from.slice(s![..0, ..]))
 }

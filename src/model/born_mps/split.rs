@@ -2,8 +2,9 @@
 
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
+use super::environments::squares;
 use crate::error::{Error, Result};
-use crate::linalg::{Op, Truncation, cholesky, gemm_parallel, matmul, qr, solve_right_adjoint, truncated_svd};
+use crate::linalg::{Op, Truncation, cholesky, gemm_parallel, qr, solve_right_adjoint, truncated_svd};
 use crate::scalar::{Real, Scalar};
 
 /// `M [m, n] = Q [m, kept] Z [kept, n]` up to what was discarded; the columns of `Q` are orthonormal.
@@ -49,7 +50,8 @@ pub(super) fn warm<T: Scalar>(
         let mut y = Array2::zeros((rows, z.nrows()));
         gemm_parallel(T::one(), m, Op::None, &z.view(), Op::Adjoint, T::zero(), &mut y.view_mut());
         let Some(q) = orthonormal(y)? else { return Ok(None) };
-        z = matmul(&q.view(), Op::Adjoint, m, Op::None);
+        z = Array2::zeros((q.ncols(), m.ncols()));
+        gemm_parallel(T::one(), &q.view(), Op::Adjoint, m, Op::None, T::zero(), &mut z.view_mut());
         basis = Some(q);
     }
     let Some(q) = basis else { return Ok(None) };
@@ -73,7 +75,7 @@ pub(super) fn warm<T: Scalar>(
 }
 
 fn square<T: Scalar>(row: &ArrayView1<T>) -> f64 {
-    Real::to_f64(row.iter().map(|x| x.abs_sq()).sum::<T::Real>())
+    Real::to_f64(row.as_slice().map_or_else(|| row.iter().map(|x| x.abs_sq()).sum(), squares))
 }
 
 pub(super) fn sum_of_squares<T: Scalar>(m: &ArrayView2<T>) -> f64 {
@@ -102,15 +104,17 @@ fn orthonormal<T: Scalar>(y: Array2<T>) -> Result<Option<Array2<T>>> {
         return Ok(None);
     }
     let inverse: Vec<T::Real> = order.iter().map(|&j| T::Real::of(1.0 / norms[j].sqrt())).collect();
-    let mut y = Array2::from_shape_fn((y.nrows(), order.len()), |(i, j)| y[[i, order[j]]].scale(inverse[j]));
-    // Twice is enough (Giraud et al.); a third round is for Gram matrices that were nearly singular.
-    let unit = Real::to_f64(<T::Real as num_traits::Float>::epsilon());
+    let mut data = Vec::with_capacity(y.nrows() * order.len());
+    for row in y.rows() {
+        data.extend(order.iter().zip(&inverse).map(|(&j, &f)| row[j].scale(f)));
+    }
+    let shape = (y.nrows(), order.len());
+    let mut y = Array2::from_shape_vec(shape, data).unwrap_or_else(|_| Array2::zeros(shape));
+    // Twice is enough (Giraud, Langou, Rozloznik, 2005); a third round is for Gram matrices that were nearly singular.
     for _ in 0..3 {
-        let gram = matmul(&y.view(), Op::Adjoint, &y.view(), Op::None);
-        let off = gram.indexed_iter().fold(0.0_f64, |m, ((i, j), &x)| {
-            let x = if i == j { x - T::one() } else { x };
-            m.max(Real::to_f64(x.abs()))
-        });
+        let mut gram = Array2::zeros((y.ncols(), y.ncols()));
+        gemm_parallel(T::one(), &y.view(), Op::Adjoint, &y.view(), Op::None, T::zero(), &mut gram.view_mut());
+        let off = distance_from_identity(&gram);
         if off <= 8.0 * unit {
             return Ok(Some(y));
         }
@@ -120,9 +124,24 @@ fn orthonormal<T: Scalar>(y: Array2<T>) -> Result<Option<Array2<T>>> {
             break;
         }
         solve_right_adjoint(&l.view(), &mut y.view_mut())?;
+        // What rounding leaves of a small distance is smaller still: no need to look again.
+        if off < 0.1 {
+            return Ok(Some(y));
+        }
     }
     if y.nrows() < y.ncols() {
         return Ok(None);
     }
     Ok(Some(qr(&y.view())?.0))
+}
+
+fn distance_from_identity<T: Scalar>(gram: &Array2<T>) -> f64 {
+    let mut largest = 0.0_f64;
+    for (i, row) in gram.rows().into_iter().enumerate() {
+        for (j, &x) in row.iter().enumerate() {
+            let x = if i == j { x - T::one() } else { x };
+            largest = largest.max(Real::to_f64(x.abs_sq()));
+        }
+    }
+    largest.sqrt()
 }

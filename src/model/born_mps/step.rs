@@ -14,7 +14,7 @@ use ndarray::{Array2, Array4, ArrayView2, ArrayView4, ArrayViewMut1, ArrayViewMu
 use rayon::prelude::*;
 
 use super::classes::{Level, Position, Samples};
-use super::environments::{Environment, PARALLEL_FROM, contiguous, gather};
+use super::environments::{Environment, PARALLEL_FROM, listed};
 use crate::linalg::{Op, gemm};
 use crate::scalar::{Real, Scalar};
 
@@ -87,13 +87,15 @@ impl<T: Scalar> Bond<'_, T> {
         let mut products = Array2::zeros((groups.len(), merged.dim().3));
         let parents: Vec<u32> = groups.parent.iter().map(|&e| inner.parent[e as usize]).collect();
         let (_, ds, dt, _) = merged.dim();
+        let mut gathered = Vec::new();
         for t in 0..dt {
             for sy in 0..ds {
                 let range = group(groups, inner, sy, t);
                 if range.is_empty() {
                     continue;
                 }
-                let rows = gather(&self.left.rows.view(), &parents[range.clone()]);
+                let all = self.left.rows.view();
+                let rows = listed(&all, &parents[range.clone()], &mut gathered);
                 let block = merged.slice(s![.., sy, t, ..]);
                 gemm(
                     T::one(),
@@ -171,16 +173,9 @@ impl<T: Scalar> Bond<'_, T> {
             }
         }
         let (sums, parents) = (&sums, &parents);
-        let run = |(range, columns, mut block): (Range<usize>, Range<usize>, ArrayViewMut2<T>)| {
+        let run = |gathered: &mut Vec<T>, (range, columns, mut block): Block<T>| {
             let part = kept.slice(s![.., columns]);
-            let gathered;
-            let rows = match contiguous(&parents[range.clone()]) {
-                Some(r) => part.slice(s![r, ..]),
-                None => {
-                    gathered = gather(&part, &parents[range.clone()]);
-                    gathered.view()
-                }
-            };
+            let rows = listed(&part, &parents[range.clone()], gathered);
             let sums = sums.slice(s![range, ..]);
             let (l, r): (ArrayView2<T>, ArrayView2<T>) = if left_first { (rows, sums) } else { (sums, rows) };
             gemm(T::from_f64(2.0), &l, Op::Transpose, &r, Op::None, T::zero(), &mut block);
@@ -189,12 +184,16 @@ impl<T: Scalar> Bond<'_, T> {
             }
         };
         if parallel {
-            tasks.into_par_iter().for_each(run);
+            tasks.into_par_iter().for_each_init(Vec::new, run);
         } else {
-            tasks.into_iter().for_each(run);
+            let mut gathered = Vec::new();
+            tasks.into_iter().for_each(|task| run(&mut gathered, task));
         }
     }
 }
+
+/// Classes, columns of the gathered side, and the part of the gradient they make.
+type Block<'a, T> = (Range<usize>, Range<usize>, ArrayViewMut2<'a, T>);
 
 /// `sum of factor_i rows[others_i]` over the samples of each class.
 fn class_sums<T: Scalar>(

@@ -4,7 +4,7 @@ use ndarray::{Array2, Array3, Array4, ArrayView2};
 
 use super::BornMps;
 use super::classes::{Position, Samples};
-use super::environments::{Environment, Side};
+use super::environments::{Environment, Side, squares};
 use super::memory;
 use super::split::{self, Split};
 use super::step::{Amplitudes, Bond};
@@ -25,6 +25,8 @@ struct Shard<T> {
     position: Position,
     left: Vec<Option<Environment<T>>>,
     right: Vec<Option<Environment<T>>>,
+    /// Memory of environments that are no longer needed, for the next ones.
+    spare: Vec<Vec<T>>,
 }
 
 /// The tensors of a chain on their way over the bonds, with the environments of all samples.
@@ -45,7 +47,8 @@ impl<T: Scalar> Shard<T> {
         let Some(from) = (0..=at).rev().find(|&j| self.left[j].is_some()) else { return };
         for j in from..at {
             let level = self.samples.prefixes(j + 1);
-            self.left[j + 1] = self.left[j].as_ref().map(|e| e.advance(level, &tensors[j].view(), Side::Left));
+            let buffer = self.spare.pop().unwrap_or_default();
+            self.left[j + 1] = self.left[j].as_ref().map(|e| e.advance(level, &tensors[j].view(), Side::Left, buffer));
         }
     }
 
@@ -54,7 +57,9 @@ impl<T: Scalar> Shard<T> {
         let Some(from) = (at..self.right.len()).find(|&j| self.right[j].is_some()) else { return };
         for j in (at..from).rev() {
             let level = self.samples.suffixes(j);
-            self.right[j] = self.right[j + 1].as_ref().map(|e| e.advance(level, &tensors[j].view(), Side::Right));
+            let buffer = self.spare.pop().unwrap_or_default();
+            let from = self.right[j + 1].as_ref();
+            self.right[j] = from.map(|e| e.advance(level, &tensors[j].view(), Side::Right, buffer));
         }
     }
 
@@ -65,14 +70,15 @@ impl<T: Scalar> Shard<T> {
             Toward::Right => {
                 self.left(k, tensors);
                 self.right(k + 1, tensors);
-                let level = self.samples.prefixes(k + 1);
-                Outer::Left(self.left[k].as_ref().map(|l| l.advance(level, &tensors[k].view(), Side::Left)))
+                let (level, buffer) = (self.samples.prefixes(k + 1), self.spare.pop().unwrap_or_default());
+                Outer::Left(self.left[k].as_ref().map(|l| l.advance(level, &tensors[k].view(), Side::Left, buffer)))
             }
             Toward::Left => {
                 self.left(k + 1, tensors);
                 self.right(k + 2, tensors);
-                let level = self.samples.suffixes(k + 1);
-                Outer::Right(self.right[k + 2].as_ref().map(|r| r.advance(level, &tensors[k + 1].view(), Side::Right)))
+                let (level, buffer) = (self.samples.suffixes(k + 1), self.spare.pop().unwrap_or_default());
+                let from = self.right[k + 2].as_ref();
+                Outer::Right(from.map(|r| r.advance(level, &tensors[k + 1].view(), Side::Right, buffer)))
             }
         }
     }
@@ -85,7 +91,43 @@ impl<T: Scalar> Shard<T> {
         let bond = bond_of(&self.samples, k, &self.left, &self.right)?;
         Some(bond.amplitudes(l?, r?, &mut self.position))
     }
+
+    /// Drops an environment and keeps its memory.
+    fn recycle(&mut self, environment: Option<Environment<T>>) {
+        if let Some(environment) = environment
+            && self.spare.len() < SPARE
+        {
+            self.spare.push(environment.rows.into_raw_vec_and_offset().0);
+        }
+    }
+
+    /// After the update of bond `k` with the centre moving to the right.
+    fn passed_right(&mut self, k: usize, tensors: &[Array3<T>], stride: usize) {
+        let stale = (self.right[k + 1].take(), self.left[k + 1].take());
+        self.recycle(stale.0);
+        self.recycle(stale.1);
+        self.left(k + 1, tensors);
+        if !k.is_multiple_of(stride) {
+            let passed = self.left[k].take();
+            self.recycle(passed);
+        }
+    }
+
+    /// After the update of bond `k` with the centre moving to the left.
+    fn passed_left(&mut self, k: usize, tensors: &[Array3<T>], stride: usize) {
+        let stale = (self.right[k + 1].take(), self.left[k + 1].take());
+        self.recycle(stale.0);
+        self.recycle(stale.1);
+        self.right(k + 1, tensors);
+        if !(k + 2).is_multiple_of(stride) && k + 2 < tensors.len() {
+            let passed = self.right[k + 2].take();
+            self.recycle(passed);
+        }
+    }
 }
+
+/// Buffers a part of the data keeps at hand: those of the two sides of a bond, and one more.
+const SPARE: usize = 3;
 
 /// An environment that already holds a site of the bond.
 enum Outer<T> {
@@ -138,7 +180,7 @@ impl<T: Scalar> Sweeper<T> {
                 left[0] = Some(Environment::edge());
                 right[sites] = Some(Environment::edge());
                 let share = rows.len() as f64 / batch.samples() as f64;
-                Ok(Shard { samples, share, rows: rows.to_vec(), position, left, right })
+                Ok(Shard { samples, share, rows: rows.to_vec(), position, left, right, spare: Vec::new() })
             })
             .collect::<Result<Vec<_>>>()?;
         let parts: Vec<&Samples> = shards.iter().map(|s| &s.samples).collect();
@@ -246,7 +288,10 @@ impl<T: Scalar> Sweeper<T> {
             // The first step finds the amplitudes in the environments, later ones in the tensor that was changed.
             let amplitudes = if round == 0 {
                 let outer = shard.outer(k, toward, &self.tensors);
-                shard.amplitudes(k, &outer)
+                let amplitudes = shard.amplitudes(k, &outer);
+                let (Outer::Left(used) | Outer::Right(used)) = outer;
+                shard.recycle(used);
+                amplitudes
             } else {
                 shard.left(k, &self.tensors);
                 shard.right(k + 2, &self.tensors);
@@ -292,24 +337,15 @@ impl<T: Scalar> Sweeper<T> {
         self.tensors[k + 1] = site(new_b, (kept, dt, dr));
         self.centre = if toward == Toward::Right { k + 1 } else { k };
         for shard in &mut self.shards {
+            // Parts of the data that no step has seen at this bond may have to catch up first.
             match toward {
                 Toward::Right => {
                     shard.left(k, &self.tensors);
-                    shard.right[k + 1] = None;
-                    shard.left[k + 1] = None;
-                    shard.left(k + 1, &self.tensors);
-                    if k % self.stride != 0 {
-                        shard.left[k] = None;
-                    }
+                    shard.passed_right(k, &self.tensors, self.stride);
                 }
                 Toward::Left => {
                     shard.right(k + 2, &self.tensors);
-                    shard.left[k + 1] = None;
-                    shard.right[k + 1] = None;
-                    shard.right(k + 1, &self.tensors);
-                    if (k + 2) % self.stride != 0 && k + 2 < self.tensors.len() {
-                        shard.right[k + 2] = None;
-                    }
+                    shard.passed_left(k, &self.tensors, self.stride);
                 }
             }
         }
@@ -329,17 +365,12 @@ fn descend<T: Scalar>(
     adam: &mut Option<(Array4<T>, Vec<f64>)>,
 ) -> Result<()> {
     gradient.zip_mut_with(merged, |g, &m| *g -= m + m);
-    let squares = |x: &Array4<T>| -> f64 {
-        x.as_slice()
-            .unwrap_or(&[])
-            .chunks(256)
-            .map(|c| Real::to_f64(c.iter().map(|v| v.abs_sq()).sum::<T::Real>()))
-            .sum()
-    };
+    let total =
+        |x: &Array4<T>| -> f64 { x.as_slice().unwrap_or(&[]).chunks(256).map(|c| Real::to_f64(squares(c))).sum() };
     match step.direction {
         Direction::Plain => merged.scaled_add(T::from_f64(step.rate), &gradient),
         Direction::NormScaled => {
-            let norm = squares(&gradient).sqrt();
+            let norm = total(&gradient).sqrt();
             let target = (gradient.len() as f64).powf(0.25);
             // At a stationary point there is no direction to scale up.
             let factor = if norm > 1e-12 * target { target / norm } else { 0.0 };
@@ -357,7 +388,7 @@ fn descend<T: Scalar>(
             }
         }
     }
-    let norm = squares(merged).sqrt();
+    let norm = total(merged).sqrt();
     if !(norm > 0.0 && norm.is_finite()) {
         return Err(Error::NotFinite { what: "the merged tensor after the step".into() });
     }
