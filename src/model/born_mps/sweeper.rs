@@ -69,11 +69,14 @@ impl<T: Scalar> Shard<T> {
         match toward {
             Toward::Right => {
                 self.left(k, tensors);
+                // In this order: the outer one may be kept where the inner one is not.
+                self.right(k + 2, tensors);
                 self.right(k + 1, tensors);
                 let (level, buffer) = (self.samples.prefixes(k + 1), self.spare.pop().unwrap_or_default());
                 Outer::Left(self.left[k].as_ref().map(|l| l.advance(level, &tensors[k].view(), Side::Left, buffer)))
             }
             Toward::Left => {
+                self.left(k, tensors);
                 self.left(k + 1, tensors);
                 self.right(k + 2, tensors);
                 let (level, buffer) = (self.samples.suffixes(k + 1), self.spare.pop().unwrap_or_default());
