@@ -10,6 +10,7 @@ mod entropy;
 mod mps;
 mod overlap;
 mod small;
+mod sum;
 
 pub use canonical::Toward;
 pub use compress::Compression;

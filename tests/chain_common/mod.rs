@@ -38,14 +38,9 @@ pub fn configurations(dims: &[usize]) -> Vec<Vec<usize>> {
     })
 }
 
-pub trait FromReal {
-    fn from_real<R: Real>(x: LogScaled<R>) -> Self;
-}
-
-impl FromReal for f64 {
-    fn from_real<R: Real>(x: LogScaled<R>) -> f64 {
-        x.ln_abs().exp()
-    }
+/// The number itself, in double precision.
+pub fn plain<R: Real>(x: LogScaled<R>) -> f64 {
+    x.ln_abs().exp()
 }
 
 /// `(|00...> + |11...>) / sqrt 2`
