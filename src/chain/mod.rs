@@ -6,13 +6,23 @@
 mod canonical;
 mod compress;
 mod dense;
+mod dmrg;
+mod effective;
 mod entropy;
+mod environments;
+mod mpo;
 mod mps;
+mod operators;
+mod opsum;
 mod overlap;
 mod small;
 mod sum;
 
 pub use canonical::Toward;
 pub use compress::Compression;
+pub use dmrg::{Dmrg, DmrgStop, SweepReport, Sweeps, dmrg, dmrg_single_site};
 pub use entropy::{entanglement_entropy, renyi_entropy};
+pub use mpo::Mpo;
 pub use mps::Mps;
+pub use operators::{operator, operator_as};
+pub use opsum::{OpSum, SiteOp};
