@@ -81,14 +81,14 @@ impl<'a, T: Scalar> Effective<'a, T> {
         on_right: Option<Array2<T>>,
         rest: Links<T>,
     ) -> Self {
-        let size = left.bra * rest.out.max(rest.input) * right.ket.max(right.bra);
+        let (mixed, all) = (left.bra * rest.out * right.ket, left.bra * rest.out * right.bra);
         let mut halves = vec![Vec::new(); left.channels];
         for e in &rest.entries {
             if !left.identity[e.left] {
                 halves[e.left].resize(left.bra * rest.input * right.ket, T::zero());
             }
         }
-        let other = if on_right.is_some() { size } else { 0 };
+        let other = if on_right.is_some() { all } else { 0 };
         Effective {
             left,
             right,
@@ -96,7 +96,7 @@ impl<'a, T: Scalar> Effective<'a, T> {
             on_right,
             rest,
             halves,
-            mixed: vec![T::zero(); size],
+            mixed: vec![T::zero(); mixed],
             other: vec![T::zero(); other],
         }
     }
@@ -172,12 +172,11 @@ impl<'a, T: Scalar> Effective<'a, T> {
                 continue;
             }
             let mut mixed = std::mem::take(&mut self.mixed);
-            let used = &mut mixed[..left.bra * rest.out * right.ket];
-            used.fill(T::zero());
-            links.iter().for_each(|link| self.add_link(link, x, used));
+            mixed.fill(T::zero());
+            links.iter().for_each(|link| self.add_link(link, x, &mut mixed));
             let rows = left.bra * rest.out;
             let r = matrix(right.bra, right.ket, right.channel(channel));
-            let used = matrix(rows, right.ket, used);
+            let used = matrix(rows, right.ket, &mixed);
             gemm_parallel(T::one(), &used, Op::None, &r, Op::Transpose, T::one(), &mut matrix_mut(rows, y));
             self.mixed = mixed;
         }

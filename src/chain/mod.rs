@@ -3,6 +3,7 @@
 //! A site tensor stands as `[left, site, right]`; the product of all of them, times a [`crate::LogScaled`] factor, is the
 //! state. Nothing here knows of data or likelihood.
 
+mod apply;
 mod canonical;
 mod compress;
 mod dense;
@@ -10,6 +11,7 @@ mod dmrg;
 mod effective;
 mod entropy;
 mod environments;
+mod expectation;
 mod mpo;
 mod mps;
 mod operators;
@@ -18,6 +20,7 @@ mod overlap;
 mod small;
 mod sum;
 
+pub use apply::Applied;
 pub use canonical::Toward;
 pub use compress::Compression;
 pub use dmrg::{Dmrg, DmrgStop, SweepReport, Sweeps, dmrg, dmrg_single_site};

@@ -214,7 +214,7 @@ impl<T: Scalar> Mpo<T> {
         Ok(report)
     }
 
-    fn legs(&self) -> Vec<(usize, usize)> {
+    pub(super) fn legs(&self) -> Vec<(usize, usize)> {
         self.tensors.iter().map(|w| (w.dim().1, w.dim().2)).collect()
     }
 
@@ -228,7 +228,7 @@ impl<T: Scalar> Mpo<T> {
         Mps { left: 0, right: tensors.len(), tensors, factor: self.factor }
     }
 
-    fn from_chain(chain: Mps<T>, legs: &[(usize, usize)]) -> Self {
+    pub(super) fn from_chain(chain: Mps<T>, legs: &[(usize, usize)]) -> Self {
         let factor = chain.factor;
         let split = |(a, &(o, i)): (Array3<T>, &(usize, usize))| {
             let (l, _, r) = a.dim();
