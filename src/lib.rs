@@ -13,8 +13,10 @@ pub mod linalg;
 pub mod model;
 pub mod random;
 pub mod scalar;
+pub mod tensor;
 
 pub use error::{Error, Place, Result};
 pub use model::{Batch, Conditional, GenerativeModel, Marginal};
 pub use random::Seed;
 pub use scalar::{Kind, LogScaled, Real, Scalar};
+pub use tensor::{Leg, Role, Tensor};
