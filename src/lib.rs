@@ -8,15 +8,20 @@ compile_error!(
      `--no-default-features --features faer` (pure Rust)"
 );
 
+pub mod chain;
 pub mod error;
 pub mod linalg;
 pub mod model;
 pub mod random;
+pub mod report;
 pub mod scalar;
 pub mod tensor;
+pub mod train;
 
 pub use error::{Error, Place, Result};
+pub use model::born_mps::BornMps;
 pub use model::{Batch, Conditional, GenerativeModel, Marginal};
 pub use random::Seed;
 pub use scalar::{Kind, LogScaled, Real, Scalar};
 pub use tensor::{Leg, Role, Tensor};
+pub use train::{Run, TwoSite};

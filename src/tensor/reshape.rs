@@ -184,7 +184,7 @@ mod tests {
         let t = tensor();
         assert!(matches!(t.split("d", &[Leg::site("x", 2), Leg::site("y", 3)]), Err(Error::Shape { .. })));
         assert!(matches!(t.split("d", &[Leg::site("a", 2), Leg::site("y", 2)]), Err(Error::Leg { .. })));
-        assert!(matches!(t.split("d", &[Leg::site("x", 4), Leg::site("y", 1)]), Ok(_)));
+        assert!(t.split("d", &[Leg::site("x", 4), Leg::site("y", 1)]).is_ok());
         assert!(t.split("d", &[Leg::site("x", usize::MAX), Leg::site("y", 3)]).is_err());
         assert!(matches!(t.split("d", &[]), Err(Error::Shape { .. })));
         assert_eq!(t.split("c", &[]).unwrap().legs().len(), 3);
