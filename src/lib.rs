@@ -16,6 +16,7 @@ pub mod model;
 pub mod random;
 pub mod report;
 pub mod scalar;
+pub mod tensor;
 pub mod train;
 
 pub use error::{Error, Place, Result};
@@ -23,4 +24,5 @@ pub use model::born_mps::BornMps;
 pub use model::{Batch, Conditional, GenerativeModel, Marginal};
 pub use random::Seed;
 pub use scalar::{Kind, LogScaled, Real, Scalar};
+pub use tensor::{Leg, Role, Tensor};
 pub use train::{Run, TwoSite};
