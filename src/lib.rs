@@ -10,6 +10,7 @@ compile_error!(
 
 pub mod chain;
 pub mod error;
+pub mod io;
 pub mod linalg;
 pub mod model;
 pub mod random;
