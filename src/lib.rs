@@ -11,6 +11,7 @@ compile_error!(
 pub mod chain;
 pub mod data;
 pub mod error;
+pub mod io;
 pub mod linalg;
 pub mod model;
 pub mod random;
