@@ -9,6 +9,7 @@ compile_error!(
 );
 
 pub mod chain;
+pub mod cli;
 pub mod data;
 pub mod error;
 pub mod io;

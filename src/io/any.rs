@@ -7,7 +7,7 @@ use num_complex::{Complex32, Complex64};
 use super::Extra;
 use crate::error::Result;
 use crate::model::born_mps::BornMps;
-use crate::model::{Batch, GenerativeModel};
+use crate::model::{Batch, Conditional, GenerativeModel};
 use crate::random::Seed;
 use crate::scalar::Kind;
 use crate::train::Run;
@@ -113,6 +113,16 @@ impl AnyBornMps {
     /// As [`save_model`](super::save_model).
     pub fn save(&self, path: &Path, extra: &Extra) -> Result<()> {
         for_kind!(AnyBornMps, self, m => super::save_model(path, m, extra))
+    }
+}
+
+impl Conditional for AnyBornMps {
+    fn sample_given(&self, evidence: &[Option<u8>], count: usize, seed: Seed) -> Result<Batch<u8>> {
+        for_kind!(AnyBornMps, self, m => m.sample_given(evidence, count, seed))
+    }
+
+    fn conditional_log_prob(&self, batch: &Batch<u8>, given: &[bool]) -> Result<Vec<f64>> {
+        for_kind!(AnyBornMps, self, m => m.conditional_log_prob(batch, given))
     }
 }
 

@@ -4,6 +4,7 @@
 //! for being finite, and nothing in a file is ever run.
 
 mod any;
+mod arrays;
 mod atomic;
 mod checkpoint;
 mod extra;
@@ -12,6 +13,7 @@ mod model;
 mod tensor_file;
 
 pub use any::{AnyBornMps, AnyRun};
+pub use arrays::{text, write_npy_reals, write_npy_symbols, write_symbols};
 pub use atomic::write_atomically;
 pub use checkpoint::{CheckpointKeeper, checkpoint_from_bytes, load_checkpoint, save_checkpoint};
 pub use extra::Extra;

@@ -8,6 +8,7 @@ mod independent;
 mod sweep;
 
 pub use batch::Batch;
+pub use born_mps::BornMps;
 pub use chow_liu::ChowLiu;
 pub use generative::{Conditional, GenerativeModel, Marginal};
 pub use independent::Independent;
