@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::Exit;
-use super::fit::pictures;
+use super::fit::{SMOOTHING, TRIAL, pictures};
 use super::output::{complain, number, print, print_json, write_png, write_text};
 use super::source::tiles;
 use crate::data::{digits, split};
@@ -17,7 +17,7 @@ use crate::io::{AnyBornMps, Extra};
 use crate::model::{BornMps, ChowLiu, Conditional, GenerativeModel, Independent};
 use crate::random::Seed;
 use crate::report::{Progress, Table, completions, loss_curve};
-use crate::train::{EarlyStopping, Interrupt, Observers, Run, Schedule, Stop, TimeLimit, TwoSite};
+use crate::train::{EarlyStopping, Interrupt, Observers, Run, Schedule, Stop, TimeLimit, TwoSite, best_smoothing};
 
 #[derive(Debug, Args)]
 pub(super) struct Demo {
@@ -68,7 +68,12 @@ impl Demo {
             ("Chow-Liu tree", ChowLiu::fit(&train, &dims, 1.0)?.nll(&digits.test)?),
         ];
         let (sweeps, bond) = if self.short { (2, self.bond.min(8)) } else { (40, self.bond) };
-        let settings = TwoSite { min_bond: Schedule::constant(bond.div_ceil(2).min(16)), ..TwoSite::new(sweeps, bond) };
+        let settings = TwoSite {
+            // Rows of an image are joined through borders that are always white: bonds there must not close.
+            min_bond: Schedule::constant(bond.div_ceil(2).min(16)),
+            smoothing: TRIAL,
+            ..TwoSite::new(sweeps, bond)
+        };
         let mut run = Run::new(BornMps::<f32>::random(&dims, 2, seed)?, settings)?;
         let stopped = Arc::new(AtomicBool::new(false));
         let hook = |e| Error::Io { path: "signal".into(), action: "listen for", source: e };
@@ -89,7 +94,8 @@ impl Demo {
             report: outcome.best().copied(),
             ..Extra::default()
         };
-        let model = AnyBornMps::from(run.best);
+        let (best, _, _) = best_smoothing(&run.best, &valid, &SMOOTHING)?;
+        let model = AnyBornMps::from(best);
         model.save(&self.out.join("digits.ansatz"), &extra)?;
         let test = model.nll(&digits.test)?;
 

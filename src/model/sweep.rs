@@ -81,6 +81,12 @@ pub trait Sweepable: GenerativeModel<Value = u8> + Clone {
 
     /// The dimension of each bond.
     fn bond_dimensions(&self) -> Vec<usize>;
+
+    /// The model with a little weight on everything, so that no sample is impossible; an `amount` of 0 changes nothing.
+    ///
+    /// # Errors
+    /// [`crate::Error::Setting`] if `amount` is not in `[0, 1)`.
+    fn smoothed(&self, amount: f64) -> Result<Self>;
 }
 
 /// A model on its way over the bonds.

@@ -8,4 +8,4 @@ mod two_site;
 pub use observer::{EarlyStopping, Interrupt, Observer, Observers, TimeLimit};
 pub use outcome::{BondReport, Outcome, Stop, SweepReport};
 pub use schedule::Schedule;
-pub use two_site::{Keeper, Progress, Run, TwoSite};
+pub use two_site::{Keeper, Progress, Run, TwoSite, best_smoothing};

@@ -42,6 +42,8 @@ pub struct TwoSite {
     /// The run has converged when a sweep improves the training loss by less than this many nats; 0 never stops.
     #[serde(with = "any_float")]
     pub min_improvement: f64,
+    /// Amplitude by which models are smoothed before they are judged by held-out samples; 0 leaves them as they are.
+    pub smoothing: f64,
     /// Bytes the environments may take; without it, all are kept.
     pub memory: Option<u64>,
     /// Decides how the data are dealt into mini-batches.
@@ -65,6 +67,7 @@ impl TwoSite {
             rise: 0.0,
             decay: 0.5,
             min_improvement: 0.0,
+            smoothing: 0.0,
             memory: None,
             seed: Seed(1),
         }
@@ -95,6 +98,9 @@ impl TwoSite {
         }
         if !(self.decay > 0.0 && self.decay < 1.0) {
             return Err(Error::setting("decay", self.decay, "give a number between 0 and 1"));
+        }
+        if !(0.0..1.0).contains(&self.smoothing) {
+            return Err(Error::setting("smoothing", self.smoothing, "give an amplitude in [0, 1)"));
         }
         for (name, value) in [("rise", self.rise), ("min-improvement", self.min_improvement)] {
             if !(value >= 0.0) {
@@ -358,7 +364,7 @@ impl<M: Sweepable> Run<M> {
         }
         // What was taken back is not held against the held-out data.
         let valid_nll = match valid {
-            Some(batch) if !rose => Some(self.good.nll(batch)?),
+            Some(batch) if !rose => Some(self.good.smoothed(self.settings.smoothing)?.nll(batch)?),
             Some(_) => self.progress.history.last().and_then(|r| r.valid_nll),
             None => None,
         };
@@ -413,6 +419,23 @@ impl<M: Sweepable> Run<M> {
     fn outcome(&self, stop: Stop) -> Outcome {
         Outcome::new(self.progress.history.clone(), stop)
     }
+}
+
+/// The model smoothed by the one of `amounts` that serves `valid` best, with that amount and the mean negative
+/// log-likelihood, nats. The first of equal ones wins.
+///
+/// # Errors
+/// As [`Sweepable::smoothed`]; [`Error::Empty`] without amounts.
+pub fn best_smoothing<M: Sweepable>(model: &M, valid: &Batch<u8>, amounts: &[f64]) -> Result<(M, f64, f64)> {
+    let mut best: Option<(M, f64, f64)> = None;
+    for &amount in amounts {
+        let smoothed = model.smoothed(amount)?;
+        let nll = smoothed.nll(valid)?;
+        if best.as_ref().is_none_or(|(_, _, least)| nll < *least) {
+            best = Some((smoothed, amount, nll));
+        }
+    }
+    best.ok_or_else(|| Error::Empty { what: "the list of smoothing amounts".into() })
 }
 
 /// Whether a smaller step may avoid the error.

@@ -157,6 +157,10 @@ impl<T: Scalar> Sweepable for BornMps<T> {
     fn bond_dimensions(&self) -> Vec<usize> {
         self.state().bonds()
     }
+
+    fn smoothed(&self, amount: f64) -> Result<Self> {
+        BornMps::smoothed(self, amount)
+    }
 }
 
 impl<T: Scalar> Sweeper<T> {
