@@ -9,7 +9,10 @@ compile_error!(
 );
 
 pub mod chain;
+pub mod cli;
+pub mod data;
 pub mod error;
+pub mod io;
 pub mod linalg;
 pub mod model;
 pub mod random;

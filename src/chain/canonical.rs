@@ -28,10 +28,10 @@ impl<T: Scalar> Mps<T> {
     pub fn move_centre(&mut self, to: usize) -> Result<()> {
         self.check_site(to)?;
         while self.left < to {
-            self.step_right().map_err(|e| e.at(Place::Site(self.left)))?;
+            self.move_left_edge().map_err(|e| e.at(Place::Site(self.left)))?;
         }
         while self.right > to + 1 {
-            self.step_left().map_err(|e| e.at(Place::Site(self.right - 1)))?;
+            self.move_right_edge().map_err(|e| e.at(Place::Site(self.right - 1)))?;
         }
         Ok(())
     }
@@ -78,7 +78,7 @@ impl<T: Scalar> Mps<T> {
     }
 
     /// Makes site `left` left-canonical.
-    fn step_right(&mut self) -> Result<()> {
+    pub(super) fn move_left_edge(&mut self) -> Result<()> {
         let site = self.left;
         let (l, d, _) = self.tensors[site].dim();
         let (q, mut r) = qr(&left_matrix(&self.tensors[site]))?;
@@ -94,7 +94,7 @@ impl<T: Scalar> Mps<T> {
     }
 
     /// Makes site `right - 1` right-canonical.
-    fn step_left(&mut self) -> Result<()> {
+    pub(super) fn move_right_edge(&mut self) -> Result<()> {
         let site = self.right - 1;
         let (_, d, r) = self.tensors[site].dim();
         let (mut l, q) = lq(&right_matrix(&self.tensors[site]))?;

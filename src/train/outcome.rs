@@ -119,7 +119,7 @@ impl Outcome {
 }
 
 /// JSON has no infinity and no NaN: those are written as words. An infinite held-out loss is an honest result.
-mod any_float {
+pub(super) mod any_float {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
     #[derive(Serialize, Deserialize)]

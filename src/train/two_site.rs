@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::outcome::any_float;
 use super::{BondReport, Observer, Outcome, Schedule, Stop, SweepReport};
 use crate::error::{Error, Result};
 use crate::linalg::Truncation;
@@ -34,10 +35,12 @@ pub struct TwoSite {
     /// How the merged tensor is parted.
     pub splitting: Splitting,
     /// When a sweep raises the training loss by more than this many nats, it is taken back.
+    #[serde(with = "any_float")]
     pub rise: f64,
     /// What the rate is multiplied by when a sweep is taken back; in `(0, 1)`.
     pub decay: f64,
     /// The run has converged when a sweep improves the training loss by less than this many nats; 0 never stops.
+    #[serde(with = "any_float")]
     pub min_improvement: f64,
     /// Bytes the environments may take; without it, all are kept.
     pub memory: Option<u64>,
@@ -125,10 +128,13 @@ pub struct Progress {
     /// The mini-batch that comes next.
     pub next_batch: usize,
     /// Largest discarded weight of the sweep that is going on.
+    #[serde(with = "any_float")]
     pub discarded_weight: f64,
     /// Training loss of the last good model, nats, once it is known.
+    #[serde(with = "any_float::option")]
     pub good_nll: Option<f64>,
     /// Loss the best model is best by, nats.
+    #[serde(with = "any_float::option")]
     pub best_score: Option<f64>,
     /// Sweeps taken back one after another.
     pub setbacks: usize,

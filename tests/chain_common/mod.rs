@@ -38,14 +38,9 @@ pub fn configurations(dims: &[usize]) -> Vec<Vec<usize>> {
     })
 }
 
-pub trait FromReal {
-    fn from_real<R: Real>(x: LogScaled<R>) -> Self;
-}
-
-impl FromReal for f64 {
-    fn from_real<R: Real>(x: LogScaled<R>) -> f64 {
-        x.ln_abs().exp()
-    }
+/// The number itself, in double precision.
+pub fn plain<R: Real>(x: LogScaled<R>) -> f64 {
+    x.ln_abs().exp()
 }
 
 /// `(|00...> + |11...>) / sqrt 2`
@@ -76,4 +71,49 @@ pub fn w_state<T: Scalar>(sites: usize) -> Mps<T> {
     let mut state = Mps::new(tensors.collect()).unwrap();
     state.normalise().unwrap();
     state
+}
+
+use ansatz::chain::{OpSum, operator};
+use ndarray::Array2;
+
+/// The matrix of `coefficient * product of factors` on sites of these dimensions, by Kronecker products.
+pub fn dense_term(dims: &[usize], coefficient: Complex64, factors: &[(&str, usize)]) -> Array2<Complex64> {
+    let mut dense = Array2::from_elem((1, 1), coefficient);
+    for (site, &d) in dims.iter().enumerate() {
+        let mut local = Array2::eye(d);
+        for (name, _) in factors.iter().filter(|(_, at)| *at == site) {
+            local = local.dot(&operator(name, d).unwrap());
+        }
+        dense = ndarray::linalg::kron(&dense, &local);
+    }
+    dense
+}
+
+/// `-sum Z Z - field sum X`
+pub fn ising(sites: usize, field: f64) -> OpSum {
+    let mut sum = OpSum::new(&vec![2; sites]);
+    for i in 0..sites {
+        sum.add(-field, [("X", i)]).unwrap();
+        if i + 1 < sites {
+            sum.add(-1.0, [("Z", i), ("Z", i + 1)]).unwrap();
+        }
+    }
+    sum
+}
+
+/// `sum S.S`
+pub fn heisenberg(sites: usize) -> OpSum {
+    let mut sum = OpSum::new(&vec![2; sites]);
+    for i in 1..sites {
+        for s in ["Sx", "Sy", "Sz"] {
+            sum.add(1.0, [(s, i - 1), (s, i)]).unwrap();
+        }
+    }
+    sum
+}
+
+/// Up, down, up, down, ...
+pub fn neel<T: Scalar>(sites: usize) -> Mps<T> {
+    let site = |i: usize| if i % 2 == 0 { vec![T::one(), T::zero()] } else { vec![T::zero(), T::one()] };
+    Mps::product(&(0..sites).map(site).collect::<Vec<_>>()).unwrap()
 }

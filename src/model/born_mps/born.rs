@@ -139,6 +139,10 @@ impl<T: Scalar> crate::model::GenerativeModel for BornMps<T> {
     }
 
     fn sample(&self, count: usize, seed: Seed) -> Result<Batch<u8>> {
-        Ok(self.sample_with_log_prob(count, seed)?.0)
+        Ok(self.draw(count, seed)?.0)
+    }
+
+    fn sample_with_log_prob(&self, count: usize, seed: Seed) -> Result<(Batch<u8>, Vec<f64>)> {
+        self.draw(count, seed)
     }
 }
