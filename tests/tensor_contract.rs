@@ -132,6 +132,23 @@ fn a_batch_leg_is_kept_unless_it_is_paired() {
 }
 
 #[test]
+fn the_stride_of_a_leg_of_dimension_one_means_nothing() {
+    use ndarray::ShapeBuilder;
+    let b = Tensor::random([Leg::bond("x", 3), Leg::site("t", 1)], Seed(1)).unwrap();
+    for strides in [(3, 0, 1), (0, 7, 1), (1, 99, 1)] {
+        let array = ndarray::Array3::from_shape_vec((1, 1, 3).strides(strides), vec![1.0, -2.0, 4.0]).unwrap();
+        let a = Tensor::from_array([Leg::batch("n", 1), Leg::site("s", 1), Leg::bond("x", 3)], array).unwrap();
+        let expected = reference::contract_pairs(&a, &b, &[("x", "x")]).unwrap();
+        assert_agrees(&contract(&a, &b).unwrap(), &expected, 1e-15, || format!("{strides:?}"));
+        assert_agrees(&contract(&b, &a).unwrap(), &expected.permute(&["t", "n", "s"]).unwrap(), 1e-15, || {
+            "turned".into()
+        });
+        let fused = a.fuse(&["x", "s", "n"], "all", Role::Site).unwrap();
+        assert_eq!(fused.get(&[("all", 1)]).unwrap(), -2.0);
+    }
+}
+
+#[test]
 fn legs_that_do_not_fit_are_both_named() {
     let a = Tensor::<f64>::random([Leg::bond("x", 2), Leg::site("s", 2)], Seed(1)).unwrap();
     let text = |b: Leg| contract(&a, &Tensor::random([b], Seed(2)).unwrap()).unwrap_err().to_string();
@@ -146,7 +163,7 @@ fn legs_that_do_not_fit_are_both_named() {
 
 #[test]
 fn a_result_beyond_memory_is_an_error() {
-    let vector = |name: &str| Tensor::<f64>::zeros([Leg::site(name, 1 << 22)]).unwrap();
+    let vector = |name: &str| Tensor::<Complex64>::zeros([Leg::site(name, 1 << 22)]).unwrap();
     let error = contract(&vector("a"), &vector("b"));
     assert!(matches!(error, Err(Error::Memory { .. })));
 }

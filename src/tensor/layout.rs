@@ -43,10 +43,13 @@ pub(super) fn gathered<T: Scalar>(tensor: &Tensor<T>, axes: &[usize]) -> Result<
     Ok(out)
 }
 
-/// Length and stride of each of `axes`.
+/// Length and stride of an axis. The stride of an axis of length 1 means nothing, and is made to pass for one.
+fn step<T: Scalar>(tensor: &Tensor<T>, axis: usize) -> Step {
+    Step { len: tensor.legs[axis].dim(), stride: tensor.data.strides()[axis].unsigned_abs().max(1) }
+}
+
 fn steps<T: Scalar>(tensor: &Tensor<T>, axes: &[usize]) -> Vec<Step> {
-    let strides = tensor.data.strides();
-    axes.iter().map(|&axis| Step { len: tensor.legs[axis].dim(), stride: strides[axis].unsigned_abs() }).collect()
+    axes.iter().map(|&axis| step(tensor, axis)).collect()
 }
 
 /// An index: how many values it takes, and how far in memory they lie apart.
@@ -73,10 +76,9 @@ pub(super) fn merged(steps: impl IntoIterator<Item = Step>) -> Vec<Step> {
 
 /// Several axes read as one index, the first slowest; `None` if memory does not hold them so.
 pub(super) fn fused<T: Scalar>(tensor: &Tensor<T>, axes: &[usize]) -> Option<Step> {
-    let strides = tensor.data.strides();
     let mut fused = Step { len: 1, stride: 1 };
     for &axis in axes {
-        let step = Step { len: tensor.legs[axis].dim(), stride: strides[axis].unsigned_abs() };
+        let step = step(tensor, axis);
         if fused.len == 1 {
             fused = step;
         } else if fused.stride == step.len * step.stride {
@@ -88,11 +90,10 @@ pub(super) fn fused<T: Scalar>(tensor: &Tensor<T>, axes: &[usize]) -> Option<Ste
     Some(fused)
 }
 
-/// `axes` in the order of memory, slowest first.
-pub(super) fn in_memory_order<T: Scalar>(tensor: &Tensor<T>, mut axes: Vec<usize>) -> Vec<usize> {
+/// Puts `axes` into the order of memory, slowest first.
+pub(super) fn sort_by_memory<T: Scalar>(tensor: &Tensor<T>, axes: &mut [usize]) {
     let strides = tensor.data.strides();
     axes.sort_by_key(|&axis| std::cmp::Reverse(strides[axis]));
-    axes
 }
 
 /// Rows and columns, if BLAS can read the matrix where it stands: unit stride in one direction.

@@ -80,7 +80,8 @@ impl<T: Scalar> Tensor<T> {
             return Err(Error::shape(what, dims(parts), self.legs[axis].dim()));
         }
         // In the order of memory the elements are an array in standard layout, which any finer shape fits.
-        let memory = layout::in_memory_order(self, (0..self.legs.len()).collect());
+        let mut memory: Vec<usize> = (0..self.legs.len()).collect();
+        layout::sort_by_memory(self, &mut memory);
         let mut stored = self.with_axes(&memory);
         let splice = |legs: &mut Vec<Leg>, place: usize| {
             legs.splice(place..=place, parts.iter().cloned());

@@ -92,7 +92,9 @@ impl<T: Scalar> Tensor<T> {
     /// Legs that were checked, and as many elements as they have values.
     pub(super) fn from_parts(legs: Vec<Leg>, data: Vec<T>) -> Result<Self> {
         let found = data.len();
-        match ArrayD::from_shape_vec(dims(&legs), data) {
+        let mut shape = IxDyn::zeros(legs.len());
+        shape.slice_mut().iter_mut().zip(&legs).for_each(|(dim, leg)| *dim = leg.dim());
+        match ArrayD::from_shape_vec(shape, data) {
             Ok(array) => Ok(Tensor { legs, data: array.into_shared() }),
             Err(_) => Err(Error::shape(format!("the elements of {}", describe(&legs)), found, dims(&legs))),
         }
