@@ -20,7 +20,7 @@ fn heisenberg(c: &mut Criterion) {
             }
         }
         let hamiltonian: Mpo<f64> = sum.to_mpo().unwrap();
-        let site = |i: usize| if i % 2 == 0 { vec![1.0, 0.0] } else { vec![0.0, 1.0] };
+        let site = |i: usize| if i.is_multiple_of(2) { vec![1.0, 0.0] } else { vec![0.0, 1.0] };
         let start = Mps::product(&(0..sites).map(site).collect::<Vec<_>>()).unwrap();
         let sweeps = Sweeps::new(count, bond).cutoff(1e-10);
         group.bench_function(format!("{sites} sites, bond {bond}, {count} sweeps"), |bench| {

@@ -32,7 +32,7 @@ fn heisenberg(sites: usize) -> Result<Mpo<f64>> {
 
 /// Up, down, up, down, ...
 fn neel(sites: usize) -> Result<Mps<f64>> {
-    let site = |i: usize| if i % 2 == 0 { vec![1.0, 0.0] } else { vec![0.0, 1.0] };
+    let site = |i: usize| if i.is_multiple_of(2) { vec![1.0, 0.0] } else { vec![0.0, 1.0] };
     Mps::product(&(0..sites).map(site).collect::<Vec<_>>())
 }
 

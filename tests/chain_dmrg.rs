@@ -4,7 +4,7 @@ mod chain_common;
 
 use std::ops::ControlFlow;
 
-use ansatz::chain::{DmrgStop, Mpo, Mps, OpSum, Sweeps, dmrg, dmrg_single_site};
+use ansatz::chain::{DmrgStop, Mpo, Mps, OpSum, Sweeps, dmrg, dmrg_excited, dmrg_single_site};
 use ansatz::linalg::eigh;
 use ansatz::{Error, Scalar, Seed};
 use chain_common::*;
@@ -137,6 +137,36 @@ fn energies_fall_bonds_keep_the_schedule_and_the_watcher_can_stop() {
     assert!(seen[4].discarded_weight > 0.0 && seen[4].discarded_weight < 1e-8);
     let ground = dmrg(&hamiltonian, neel(16), &sweeps.clone().until(1e-6), &mut silent).unwrap();
     assert!(ground.stop == DmrgStop::Converged && ground.sweeps.len() < 9);
+}
+
+fn excited_states_follow<T: Scalar>(tolerance: f64) {
+    let (dims, sum) = jumble(T::IS_COMPLEX);
+    let hamiltonian: Mpo<T> = sum.to_mpo().unwrap();
+    let exact = eigh(&hamiltonian.to_dense().unwrap().view()).unwrap().values;
+    let sweeps = Sweeps::new(30, 40);
+    let mut lower: Vec<Mps<T>> = Vec::new();
+    for (number, &exact) in exact.iter().take(3).enumerate() {
+        let start = Mps::random(&dims, 8, Seed(10 + number as u64)).unwrap();
+        let found = dmrg_excited(&hamiltonian, start, &lower, 20.0, &sweeps, &mut silent).unwrap();
+        assert!((found.energy - f64::from_value(exact)).abs() < tolerance, "{number}: {} {exact}", found.energy);
+        assert!(lower.iter().all(|l| plain(l.inner(&found.state).unwrap().abs()) < tolerance.sqrt()));
+        lower.push(found.state);
+    }
+    // The norm of a lower state does not matter.
+    lower[0].scale(ansatz::LogScaled::exp(50.0));
+    let start = Mps::random(&dims, 8, Seed(11)).unwrap();
+    let again = dmrg_excited(&hamiltonian, start.clone(), &lower[..1], 20.0, &sweeps, &mut silent).unwrap();
+    assert!((again.energy - f64::from_value(exact[1])).abs() < tolerance);
+    assert!(dmrg_excited(&hamiltonian, start.clone(), &lower, f64::NAN, &sweeps, &mut silent).is_err());
+    let wrong = [Mps::random(&[2; 6], 4, Seed(1)).unwrap()];
+    assert!(matches!(dmrg_excited(&hamiltonian, start, &wrong, 1.0, &sweeps, &mut silent), Err(Error::Shape { .. })));
+}
+
+#[test]
+fn excited_states_follow_the_ground_state() {
+    excited_states_follow::<f64>(1e-8);
+    excited_states_follow::<Complex64>(1e-8);
+    excited_states_follow::<f32>(1e-3);
 }
 
 #[test]

@@ -4,10 +4,9 @@ use ndarray::Array3;
 
 use super::canonical::rescale;
 use super::compress::Compression;
-use super::effective::Effective;
-use super::environments::{Environment, Links, reversed};
-use super::mps::{flat, left_matrix, matrix, right_matrix, site_tensor};
-use super::overlap::tame;
+use super::environments::Links;
+use super::mps::{flat, matrix, right_matrix, site_tensor};
+use super::projection::Projection;
 use super::{Mpo, Mps, Toward};
 use crate::error::{Error, Place, Result};
 use crate::linalg::{Op, TruncatedSvd, Truncation, matmul, truncated_svd};
@@ -120,23 +119,25 @@ impl<T: Scalar> Mpo<T> {
     /// # Errors
     /// As [`apply`](Self::apply).
     pub fn apply_fit(&self, state: &Mps<T>, truncation: &Truncation, sweeps: usize) -> Result<Applied<T>> {
-        let mut fit = Fit::new(self, state, self.zip_up(state, truncation)?)?;
+        let mut phi = self.zip_up(state, truncation)?;
+        phi.move_centre(0)?;
+        let mut target = Projection::new(self, state, &phi);
         let size = self.image_norm(state)?;
         let (bonds, mut before) = (self.sites() - 1, f64::NEG_INFINITY);
         for _ in 0..sweeps {
             let there = (0..bonds).map(|bond| (bond, Toward::Right));
             for (bond, toward) in there.chain((0..bonds).rev().map(|bond| (bond, Toward::Left))) {
-                fit.update(bond, toward, truncation).map_err(|e| e.at(Place::Bond(bond)))?;
+                fit_pair(&mut phi, &mut target, bond, toward, truncation).map_err(|e| e.at(Place::Bond(bond)))?;
             }
-            let now = fit.phi.norm().ln_abs();
+            let now = phi.norm().ln_abs();
             if (now - before).abs() <= <T::Real as num_traits::Float>::epsilon().to_f64() {
                 break;
             }
             before = now;
         }
         // The fit is a projection: |O psi - phi|^2 = |O psi|^2 - |phi|^2.
-        let share = (fit.phi.norm() / size).powi(2).value().to_f64();
-        Ok(Applied { state: fit.phi, error: (1.0 - share).max(0.0).sqrt() })
+        let share = (phi.norm() / size).powi(2).value().to_f64();
+        Ok(Applied { state: phi, error: (1.0 - share).max(0.0).sqrt() })
     }
 
     /// `|O psi|`
@@ -151,72 +152,27 @@ impl<T: Scalar> Mpo<T> {
     }
 }
 
-/// A state that is fitted to `O psi`, with the environments `<phi| O |psi>` and the logarithms of their scale.
-struct Fit<'a, T: Scalar> {
-    psi: &'a Mps<T>,
-    phi: Mps<T>,
-    /// The factor of `O psi`.
-    factor: LogScaled<T>,
-    links: Vec<Links<T>>,
-    reversed: Vec<Links<T>>,
-    lefts: Vec<(Environment<T>, f64)>,
-    rights: Vec<(Environment<T>, f64)>,
-}
-
-impl<'a, T: Scalar> Fit<'a, T> {
-    fn new(operator: &Mpo<T>, psi: &'a Mps<T>, mut phi: Mps<T>) -> Result<Self> {
-        phi.move_centre(0)?;
-        let links: Vec<_> = operator.tensors.iter().map(Links::new).collect();
-        let ends = vec![(Environment::end(), 0.0); psi.sites()];
-        let mut fit = Fit {
-            psi,
-            phi,
-            factor: operator.factor * psi.factor,
-            reversed: links.iter().map(Links::reversed).collect(),
-            links,
-            lefts: ends.clone(),
-            rights: ends,
-        };
-        (1..psi.sites()).rev().for_each(|site| fit.advance(site, Toward::Left));
-        Ok(fit)
+/// The best tensors for the two sites of `bond`, the others held fixed.
+fn fit_pair<T: Scalar>(
+    phi: &mut Mps<T>,
+    target: &mut Projection<T>,
+    bond: usize,
+    toward: Toward,
+    truncation: &Truncation,
+) -> Result<()> {
+    let (theta, factor) = target.on_two_sites(bond);
+    let (l, d, _) = phi.tensors[bond].dim();
+    let (_, dn, r) = phi.tensors[bond + 1].dim();
+    let TruncatedSvd { mut u, s, mut vt, .. } = truncated_svd(&matrix(l * d, dn * r, &theta), truncation)?;
+    match toward {
+        Toward::Right => vt.rows_mut().into_iter().zip(&s).for_each(|(mut v, &s)| v.mapv_inplace(|x| x.scale(s))),
+        Toward::Left => u.columns_mut().into_iter().zip(&s).for_each(|(mut v, &s)| v.mapv_inplace(|x| x.scale(s))),
     }
-
-    fn advance(&mut self, site: usize, toward: Toward) {
-        let (bra, ket) = (&self.phi.tensors[site], &self.psi.tensors[site]);
-        let step = |(near, ln): &(Environment<T>, f64), bra: &Array3<T>, links: &Links<T>, ket: &Array3<T>| {
-            let mut next = near.advance(bra, links, ket, false);
-            let ln = ln + tame(&mut next.entries);
-            (next, ln)
-        };
-        match toward {
-            Toward::Right => self.lefts[site + 1] = step(&self.lefts[site], bra, &self.links[site], ket),
-            Toward::Left => {
-                self.rights[site - 1] = step(&self.rights[site], &reversed(bra), &self.reversed[site], &reversed(ket));
-            }
-        }
-    }
-
-    fn update(&mut self, bond: usize, toward: Toward, truncation: &Truncation) -> Result<()> {
-        let (first, second) = (&self.psi.tensors[bond], &self.psi.tensors[bond + 1]);
-        let x = matmul(&left_matrix(first), Op::None, &right_matrix(second), Op::None);
-        let ((left, ln_left), (right, ln_right)) = (&self.lefts[bond], &self.rights[bond + 1]);
-        let mut effective = Effective::two_sites(left, &self.links[bond], &self.links[bond + 1], right);
-        let mut theta = vec![T::zero(); effective.rows()];
-        effective.apply(x.as_slice().unwrap_or_default(), &mut theta);
-        let (l, d, _) = self.phi.tensors[bond].dim();
-        let (_, dn, r) = self.phi.tensors[bond + 1].dim();
-        let TruncatedSvd { mut u, s, mut vt, .. } = truncated_svd(&matrix(l * d, dn * r, &theta), truncation)?;
-        match toward {
-            Toward::Right => vt.rows_mut().into_iter().zip(&s).for_each(|(mut v, &s)| v.mapv_inplace(|x| x.scale(s))),
-            Toward::Left => u.columns_mut().into_iter().zip(&s).for_each(|(mut v, &s)| v.mapv_inplace(|x| x.scale(s))),
-        }
-        let ln = ln_left + ln_right;
-        self.phi.tensors[bond] = site_tensor(u, (l, d, s.len()));
-        self.phi.tensors[bond + 1] = site_tensor(vt, (s.len(), dn, r));
-        let (site, centre) = if toward == Toward::Right { (bond, bond + 1) } else { (bond + 1, bond) };
-        (self.phi.left, self.phi.right) = (centre, centre + 1);
-        self.phi.factor = self.factor * LogScaled::exp(ln) * rescale(&mut self.phi.tensors[centre]);
-        self.advance(site, toward);
-        Ok(())
-    }
+    phi.tensors[bond] = site_tensor(u, (l, d, s.len()));
+    phi.tensors[bond + 1] = site_tensor(vt, (s.len(), dn, r));
+    let (site, centre) = if toward == Toward::Right { (bond, bond + 1) } else { (bond + 1, bond) };
+    (phi.left, phi.right) = (centre, centre + 1);
+    phi.factor = factor * rescale(&mut phi.tensors[centre]);
+    target.advance(site, toward, &phi.tensors[site]);
+    Ok(())
 }

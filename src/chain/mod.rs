@@ -17,13 +17,14 @@ mod mps;
 mod operators;
 mod opsum;
 mod overlap;
+mod projection;
 mod small;
 mod sum;
 
 pub use apply::Applied;
 pub use canonical::Toward;
 pub use compress::Compression;
-pub use dmrg::{Dmrg, DmrgStop, SweepReport, Sweeps, dmrg, dmrg_single_site};
+pub use dmrg::{Dmrg, DmrgStop, SweepReport, Sweeps, dmrg, dmrg_excited, dmrg_single_site};
 pub use entropy::{entanglement_entropy, renyi_entropy};
 pub use mpo::Mpo;
 pub use mps::Mps;

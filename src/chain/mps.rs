@@ -294,7 +294,14 @@ pub(super) fn norm_of<T: Scalar>(entries: &[T]) -> f64 {
             let (re, im) = (x.re().to_f64() * scale, x.im().to_f64() * scale);
             re * re + im * im
         };
-        entries.iter().map(square).sum()
+        // Eight sums side by side: one alone waits for each addition.
+        let mut sums = [0.0; 8];
+        let chunks = entries.chunks_exact(8);
+        let tail: f64 = chunks.remainder().iter().map(square).sum();
+        for chunk in chunks {
+            (0..8).for_each(|k| sums[k] += square(&chunk[k]));
+        }
+        sums.iter().sum::<f64>() + tail
     };
     let plain = squares(1.0);
     if plain > 1e-280 && plain < 1e280 {

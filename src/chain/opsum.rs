@@ -42,6 +42,9 @@ type Factors = Vec<(usize, usize)>;
 /// A coefficient and what it multiplies.
 type Term<S> = (S, Factors);
 
+/// The operators and the terms made of them.
+type Parts<S> = (Vec<Array2<S>>, Vec<Term<S>>);
+
 /// A sum of products of site operators, such as a Hamiltonian; terms may reach over any distance.
 ///
 /// ```
@@ -152,7 +155,7 @@ impl OpSum {
     }
 
     /// Real operators and coefficients: an imaginary operator gives its `i` to the coefficient.
-    fn real_parts(&self) -> Result<(Vec<Array2<f64>>, Vec<Term<f64>>)> {
+    fn real_parts(&self) -> Result<Parts<f64>> {
         let not_real = |what: String| Error::setting("operator", what, "it is not real; use Complex32 or Complex64");
         let imaginary: Vec<bool> = self.operators.iter().map(|m| m.iter().all(|x| x.re == 0.0)).collect();
         let used = |number| self.terms.iter().any(|(_, factors)| factors.iter().any(|&(_, op)| op == number));

@@ -1,6 +1,7 @@
 //! Products of small row-major matrices, without thread pool, allocation or call into a library.
 //!
-//! Below some eight rows a BLAS call costs more than its arithmetic (measured in `benches/overlap.rs`).
+//! Up to some eight rows they take no longer than a call of BLAS (measured in `benches/overlap.rs`), and any number of
+//! threads may make them at once.
 
 use crate::linalg::{Op, gemm};
 use crate::scalar::Scalar;
@@ -8,12 +9,14 @@ use crate::scalar::Scalar;
 use super::mps::matrix;
 use ndarray::ArrayViewMut2;
 
-/// Multiplications up to which the loops here are faster than BLAS.
-const SMALL: usize = 4096;
+/// Whether the loops here are to be taken: bonds up to 8 of sites of dimension 2 (complex numbers: a little less).
+fn is_small<T: Scalar>(multiplications: usize) -> bool {
+    multiplications <= if T::IS_COMPLEX { 512 } else { 1024 }
+}
 
 /// `C [m, n] <- A [m, k] B [k, n]`.
 pub(super) fn multiply<T: Scalar>((m, k, n): (usize, usize, usize), a: &[T], b: &[T], c: &mut [T]) {
-    if m * k * n > SMALL {
+    if !is_small::<T>(m * k * n) {
         return large(Op::None, (m, k), (k, n), a, b, c);
     }
     for (row, out) in a.chunks_exact(k).zip(c.chunks_exact_mut(n)) {
@@ -23,7 +26,7 @@ pub(super) fn multiply<T: Scalar>((m, k, n): (usize, usize, usize), a: &[T], b: 
 
 /// `C [m, n] <- A^H B` for `A [k, m]`, `B [k, n]`.
 pub(super) fn multiply_adjoint<T: Scalar>((m, k, n): (usize, usize, usize), a: &[T], b: &[T], c: &mut [T]) {
-    if m * k * n > SMALL {
+    if !is_small::<T>(m * k * n) {
         return large(Op::Adjoint, (k, m), (k, n), a, b, c);
     }
     for (i, out) in c.chunks_exact_mut(n).enumerate() {

@@ -114,6 +114,6 @@ pub fn heisenberg(sites: usize) -> OpSum {
 
 /// Up, down, up, down, ...
 pub fn neel<T: Scalar>(sites: usize) -> Mps<T> {
-    let site = |i: usize| if i % 2 == 0 { vec![T::one(), T::zero()] } else { vec![T::zero(), T::one()] };
+    let site = |i: usize| if i.is_multiple_of(2) { vec![T::one(), T::zero()] } else { vec![T::zero(), T::one()] };
     Mps::product(&(0..sites).map(site).collect::<Vec<_>>()).unwrap()
 }

@@ -78,16 +78,18 @@ pub(super) fn lanczos<T: Scalar>(
     }
 }
 
-/// `<a|b>`, in pieces, so that single precision does not lose digits over long vectors.
-fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
+/// `<a|b>`, in eight sums side by side and in pieces, so that single precision does not lose digits over long vectors.
+pub(super) fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
     let piece = |(a, b): (&[T], &[T])| {
-        let mut sums = [T::zero(); 4];
-        for (x, y) in a.chunks(4).zip(b.chunks(4)) {
-            x.iter().zip(y).zip(&mut sums).for_each(|((x, &y), s)| *s += x.conj() * y);
+        let mut sums = [T::zero(); 8];
+        let (a, b) = (a.chunks_exact(8), b.chunks_exact(8));
+        let tail: T = a.remainder().iter().zip(b.remainder()).map(|(x, &y)| x.conj() * y).sum();
+        for (x, y) in a.zip(b) {
+            (0..8).for_each(|k| sums[k] += x[k].conj() * y[k]);
         }
-        (sums[0] + sums[1]) + (sums[2] + sums[3])
+        sums.into_iter().sum::<T>() + tail
     };
-    a.chunks(256).zip(b.chunks(256)).map(piece).sum()
+    a.chunks(512).zip(b.chunks(512)).map(piece).sum()
 }
 
 fn norm<T: Scalar>(a: &[T]) -> f64 {

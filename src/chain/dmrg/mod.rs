@@ -49,7 +49,7 @@ pub fn dmrg<T: Scalar>(
     if start.sites() < 2 {
         return Err(Error::setting("sites", start.sites(), "two-site DMRG needs at least 2"));
     }
-    run(hamiltonian, start, sweeps, watch, update::two_sites)
+    run(hamiltonian, start, (&[], 0.0), sweeps, watch, update::two_sites)
 }
 
 /// Lowers the energy of `start` under `hamiltonian`, one site at a time, with subspace expansion: cheaper than two
@@ -63,12 +63,40 @@ pub fn dmrg_single_site<T: Scalar>(
     sweeps: &Sweeps,
     watch: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
 ) -> Result<Dmrg<T>> {
-    run(hamiltonian, start, sweeps, watch, update::one_site)
+    run(hamiltonian, start, (&[], 0.0), sweeps, watch, update::one_site)
+}
+
+/// Lowers the energy of `start` while keeping it away from the states `lower`, two sites at a time: with the ground
+/// state in `lower` the first excited state is found, and so on.
+///
+/// Minimises `<H> + penalty * sum |<lower|psi>|^2`; the penalty has to be larger than the gap. The energies of the sweeps
+/// contain it, the energy of the outcome does not.
+///
+/// # Errors
+/// As [`dmrg`]; [`Error::Setting`] for a penalty that is not finite and positive.
+pub fn dmrg_excited<T: Scalar>(
+    hamiltonian: &Mpo<T>,
+    start: Mps<T>,
+    lower: &[Mps<T>],
+    penalty: f64,
+    sweeps: &Sweeps,
+    watch: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
+) -> Result<Dmrg<T>> {
+    if start.sites() < 2 {
+        return Err(Error::setting("sites", start.sites(), "two-site DMRG needs at least 2"));
+    }
+    if !penalty.is_finite() || penalty <= 0.0 {
+        return Err(Error::setting("penalty", penalty, "give a finite energy above 0, larger than the gap"));
+    }
+    let mut outcome = run(hamiltonian, start, (lower, penalty), sweeps, watch, update::two_sites)?;
+    outcome.energy = hamiltonian.expectation(&outcome.state)?.re().to_f64();
+    Ok(outcome)
 }
 
 fn run<T: Scalar>(
     hamiltonian: &Mpo<T>,
     mut start: Mps<T>,
+    (lower, penalty): (&[Mps<T>], f64),
     sweeps: &Sweeps,
     watch: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
     update: LocalUpdate<T>,
@@ -79,7 +107,12 @@ fn run<T: Scalar>(
     start.move_centre(0)?;
     start.normalise()?;
     start.factor = LogScaled::one();
-    let mut chain = Chain::new(hamiltonian, start);
+    let mut others = lower.to_vec();
+    for other in &mut others {
+        start.check_same_dims(other)?;
+        other.normalise()?;
+    }
+    let mut chain = Chain::new(hamiltonian, start, &others, penalty)?;
     let (mut reports, mut stop) = (Vec::new(), DmrgStop::SweepsDone);
     let (bonds, mut energy) = (chain.sites() - 1, f64::INFINITY);
     for sweep in 0..sweeps.count() {

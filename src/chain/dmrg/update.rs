@@ -2,12 +2,13 @@
 
 use ndarray::Array3;
 
-use super::lanczos::{Ritz, lanczos};
+use super::lanczos::{Ritz, dot, lanczos};
 use super::settings::Sweeps;
 use super::split::{Split, expanded, plain};
 use crate::chain::effective::Effective;
 use crate::chain::environments::{Environment, Links, reversed};
 use crate::chain::mps::{flat, left_matrix, right_matrix, site_tensor};
+use crate::chain::projection::Projection;
 use crate::chain::{Mpo, Mps, Toward};
 use crate::error::Result;
 use crate::linalg::{Op, matmul};
@@ -21,27 +22,33 @@ pub(super) struct Step {
 }
 
 /// A step across a bond.
-pub(super) type LocalUpdate<T> = fn(&mut Chain<T>, usize, Toward, usize, &Sweeps) -> Result<Step>;
+pub(super) type LocalUpdate<T> = fn(&mut Chain<'_, T>, usize, Toward, usize, &Sweeps) -> Result<Step>;
 
 /// State, operator and the environments between them.
-pub(super) struct Chain<T: Scalar> {
+pub(super) struct Chain<'a, T: Scalar> {
     state: Mps<T>,
     links: Vec<Links<T>>,
     reversed: Vec<Links<T>>,
     /// What is left of each site, and right of it (seen from the right end); as far as the centre allows.
     lefts: Vec<Environment<T>>,
     rights: Vec<Environment<T>>,
+    /// States to keep away from, of norm one, and what each costs.
+    others: Vec<Projection<'a, T>>,
+    penalty: f64,
 }
 
-impl<T: Scalar> Chain<T> {
+impl<'a, T: Scalar> Chain<'a, T> {
     /// With a state whose centre is site 0.
-    pub fn new(hamiltonian: &Mpo<T>, state: Mps<T>) -> Self {
+    pub fn new(hamiltonian: &Mpo<T>, state: Mps<T>, others: &'a [Mps<T>], penalty: f64) -> Result<Self> {
         let mut links: Vec<Links<T>> = hamiltonian.tensors.iter().map(Links::new).collect();
         let factor = hamiltonian.factor.value();
         links[0].entries.iter_mut().for_each(|e| e.value *= factor);
         let reversed: Vec<_> = links.iter().map(Links::reversed).collect();
         let sites = state.sites();
+        let identity = Mpo::identity(&state.dims())?;
         let mut chain = Chain {
+            others: others.iter().map(|other| Projection::new(&identity, other, &state)).collect(),
+            penalty,
             state,
             links,
             reversed,
@@ -49,7 +56,7 @@ impl<T: Scalar> Chain<T> {
             rights: vec![Environment::end(); sites],
         };
         (1..sites).rev().for_each(|site| chain.advance(site, Toward::Left));
-        chain
+        Ok(chain)
     }
 
     pub fn sites(&self) -> usize {
@@ -83,7 +90,7 @@ impl<T: Scalar> Chain<T> {
     pub fn solve_last_site(&mut self, sweeps: &Sweeps) -> Result<Step> {
         let shape = self.state.tensors[0].dim();
         let effective = Effective::one_site(&self.lefts[0], &self.links[0], &self.rights[0]);
-        let ritz = solve(effective, flat(&self.state.tensors[0]).to_vec(), sweeps)?;
+        let ritz = solve(effective, &[], flat(&self.state.tensors[0]).to_vec(), sweeps)?;
         self.state.tensors[0] = tensor(ritz.vector, shape);
         Ok(Step { energy: ritz.value, discarded_weight: 0.0, products: ritz.products })
     }
@@ -96,13 +103,37 @@ impl<T: Scalar> Chain<T> {
         super::super::canonical::rescale(&mut self.state.tensors[next]);
         (self.state.left, self.state.right) = (next, next + 1);
         self.advance(site, toward);
+        self.others.iter_mut().for_each(|other| other.advance(site, toward, &self.state.tensors[site]));
+    }
+
+    /// What the other states are on the two sites of `bond`, times the root of the penalty.
+    fn penalties(&self, bond: usize) -> Vec<Vec<T>> {
+        let local = |other: &Projection<T>| {
+            let (vector, factor) = other.on_two_sites(bond);
+            let weight = factor.value().scale(T::Real::of(self.penalty.sqrt()));
+            vector.into_iter().map(|x| x * weight).collect()
+        };
+        self.others.iter().map(local).collect()
     }
 }
 
-fn solve<T: Scalar>(mut effective: Effective<T>, start: Vec<T>, sweeps: &Sweeps) -> Result<Ritz<T>> {
+/// The lowest eigenvector of `H + sum |p><p|`.
+fn solve<T: Scalar>(
+    mut effective: Effective<T>,
+    penalties: &[Vec<T>],
+    start: Vec<T>,
+    sweeps: &Sweeps,
+) -> Result<Ritz<T>> {
     let (vectors, reduce) = sweeps.krylov_limits();
     let floor = 4.0 * <T::Real as num_traits::Float>::epsilon().to_f64();
-    lanczos(|x, y| effective.apply(x, y), start, (reduce, floor), vectors)
+    let apply = |x: &[T], y: &mut [T]| {
+        effective.apply(x, y);
+        for p in penalties {
+            let overlap = dot(p, x);
+            y.iter_mut().zip(p).for_each(|(y, &p)| *y += overlap * p);
+        }
+    };
+    lanczos(apply, start, (reduce, floor), vectors)
 }
 
 fn tensor<T: Scalar>(entries: Vec<T>, shape: (usize, usize, usize)) -> Array3<T> {
@@ -122,7 +153,8 @@ pub(super) fn two_sites<T: Scalar>(
     let start = matmul(&left_matrix(first), Op::None, &right_matrix(second), Op::None);
     let (left, right) = (&chain.lefts[bond], &chain.rights[bond + 1]);
     let effective = Effective::two_sites(left, &chain.links[bond], &chain.links[bond + 1], right);
-    let Ritz { value, vector, products } = solve(effective, start.into_raw_vec_and_offset().0, sweeps)?;
+    let Ritz { value, vector, products } =
+        solve(effective, &chain.penalties(bond), start.into_raw_vec_and_offset().0, sweeps)?;
     let (truncation, noise) = (sweeps.truncation_at(sweep), sweeps.noise_at(sweep));
     let discarded_weight;
     match toward {
@@ -170,7 +202,7 @@ pub(super) fn one_site<T: Scalar>(
     let (left, right) = (&chain.lefts[site], &chain.rights[site]);
     let effective = Effective::one_site(left, &chain.links[site], right);
     let start = flat(&chain.state.tensors[site]).to_vec();
-    let Ritz { value, vector, products } = solve(effective, start, sweeps)?;
+    let Ritz { value, vector, products } = solve(effective, &[], start, sweeps)?;
     let theta = tensor(vector, shape);
     let (theta, near, links) = match toward {
         Toward::Right => (theta, left, &chain.links[site]),
