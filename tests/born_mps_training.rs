@@ -151,7 +151,7 @@ struct KeepAll<M>(Vec<Run<M>>, usize);
 impl<M: Clone> Keeper<M> for KeepAll<M> {
     fn due(&mut self) -> bool {
         self.1 += 1;
-        self.1 % 17 == 0
+        self.1.is_multiple_of(17)
     }
     fn keep(&mut self, run: &Run<M>) -> ansatz::Result<()> {
         self.0.push(run.clone());

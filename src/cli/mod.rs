@@ -30,7 +30,7 @@ enum Command {
     /// Train on the digits that come with the program, and draw what the model has learnt.
     Demo(demo::Demo),
     /// Train a Born machine.
-    Fit(fit::Fit),
+    Fit(Box<fit::Fit>),
     /// Exact log-likelihoods of data under a model.
     Score(score::Score),
     /// Draw independent samples from a model.

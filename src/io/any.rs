@@ -19,8 +19,8 @@ use crate::train::Run;
 /// use ansatz::io::AnyBornMps;
 /// use ansatz::{BornMps, Seed, for_kind};
 /// let model = AnyBornMps::from(BornMps::<f32>::random(&[2; 5], 3, Seed(1))?);
-/// let bonds = for_kind!(AnyBornMps, &model, m => m.state().bonds());
-/// assert_eq!(bonds, [2, 3, 3, 2]);
+/// let bond = for_kind!(AnyBornMps, &model, m => m.state().max_bond());
+/// assert_eq!(bond, 3);
 /// # Ok::<(), ansatz::Error>(())
 /// ```
 #[macro_export]

@@ -121,7 +121,7 @@ impl Samples {
 }
 
 fn rows<'a>(view: &ArrayView2<'a, u8>, i: usize) -> impl Iterator<Item = u8> + use<'a> {
-    view.clone().index_axis_move(ndarray::Axis(0), i).into_iter().copied()
+    (*view).index_axis_move(ndarray::Axis(0), i).into_iter().copied()
 }
 
 /// From the classes of some length to those with one symbol more; `class` is moved on with them.

@@ -45,10 +45,10 @@ impl<T: Scalar> Shard<T> {
     /// Makes the left environments up to `at` from the nearest one that is kept.
     fn left(&mut self, at: usize, tensors: &[Array3<T>]) {
         let Some(from) = (0..=at).rev().find(|&j| self.left[j].is_some()) else { return };
-        for j in from..at {
+        for (j, tensor) in tensors.iter().enumerate().take(at).skip(from) {
             let level = self.samples.prefixes(j + 1);
             let buffer = self.spare.pop().unwrap_or_default();
-            self.left[j + 1] = self.left[j].as_ref().map(|e| e.advance(level, &tensors[j].view(), Side::Left, buffer));
+            self.left[j + 1] = self.left[j].as_ref().map(|e| e.advance(level, &tensor.view(), Side::Left, buffer));
         }
     }
 
