@@ -9,13 +9,22 @@ compile_error!(
 );
 
 pub mod chain;
+pub mod cli;
+pub mod data;
 pub mod error;
+pub mod io;
 pub mod linalg;
 pub mod model;
 pub mod random;
+pub mod report;
 pub mod scalar;
+pub mod tensor;
+pub mod train;
 
 pub use error::{Error, Place, Result};
+pub use model::born_mps::BornMps;
 pub use model::{Batch, Conditional, GenerativeModel, Marginal};
 pub use random::Seed;
 pub use scalar::{Kind, LogScaled, Real, Scalar};
+pub use tensor::{Leg, Role, Tensor};
+pub use train::{Run, TwoSite};

@@ -1,7 +1,15 @@
 //! What has a likelihood or draws samples.
 
 mod batch;
+pub mod born_mps;
+mod chow_liu;
 mod generative;
+mod independent;
+mod sweep;
 
 pub use batch::Batch;
+pub use born_mps::BornMps;
+pub use chow_liu::ChowLiu;
 pub use generative::{Conditional, GenerativeModel, Marginal};
+pub use independent::Independent;
+pub use sweep::{BondSweeper, Direction, Splitting, Step, SweepSetup, Sweepable, Update};

@@ -1,0 +1,473 @@
+//! `ansatz fit`: training.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use num_complex::{Complex32, Complex64};
+
+use super::Exit;
+use super::info::entropies;
+use super::output::{complain, number, print, print_json, write_png, write_text};
+use super::source::{Source, tiles};
+use crate::data::split;
+use crate::error::{Error, Place, Result};
+use crate::for_kind;
+use crate::io::{AnyBornMps, AnyRun, CheckpointKeeper, Extra, load_checkpoint, save_checkpoint, save_model};
+use crate::model::{Batch, BornMps, Direction, GenerativeModel, Splitting};
+use crate::random::Seed;
+use crate::report::{JsonLines, Progress, Table, chain_profile, loss_curve, montage, time_in_words};
+use crate::scalar::Scalar;
+use crate::train::{
+    EarlyStopping, Interrupt, Observer, Observers, Outcome, Run, Schedule, Stop, TimeLimit, TwoSite, best_smoothing,
+};
+
+/// A schedule on the command line: `10,20,50`, one entry a sweep, the last one repeating.
+#[derive(Debug, Clone)]
+struct List<T>(Vec<T>);
+
+impl<T: FromStr> FromStr for List<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let entry = |e: &str| e.trim().parse().map_err(|_| format!("'{e}' is not a number"));
+        text.split(',').map(entry).collect::<Result<_, _>>().map(List)
+    }
+}
+
+impl<T: Clone> List<T> {
+    fn schedule(&self) -> Result<Schedule<T>> {
+        Schedule::from_entries(self.0.iter().cloned())
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Model {
+    /// Matrix-product-state Born machine.
+    BornMps,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Numbers {
+    F32,
+    F64,
+    C32,
+    C64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Way {
+    /// The gradient itself.
+    Plain,
+    /// The gradient at a fixed norm.
+    NormScaled,
+    /// Adam within each bond.
+    Adam,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Cut {
+    /// Full singular value decompositions.
+    Exact,
+    /// Subspace iteration where it serves.
+    Warm,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Fit {
+    #[command(flatten)]
+    source: Source,
+    /// The kind of model.
+    #[arg(long, value_enum, default_value = "born-mps")]
+    model: Model,
+    /// The model file to write: the best model of the run.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Sweeps in all.
+    #[arg(long)]
+    sweeps: Option<usize>,
+    /// Largest bond dimension; a list is a schedule over the sweeps.
+    #[arg(long, default_value = "32", value_name = "N[,N..]")]
+    bond: List<usize>,
+    /// Smallest bond dimension; above 1 it lets correlations pass sites that are constant in the data.
+    #[arg(long, default_value = "1", value_name = "N[,N..]")]
+    min_bond: List<usize>,
+    /// Rate of the gradient steps.
+    #[arg(long, default_value = "0.005", value_name = "X[,X..]", allow_negative_numbers = true)]
+    rate: List<f64>,
+    /// Singular values up to this share of the largest are dropped.
+    #[arg(long, default_value = "1e-7", value_name = "X[,X..]", allow_negative_numbers = true)]
+    cutoff: List<f64>,
+    /// Gradient steps at each bond.
+    #[arg(long, default_value = "1", value_name = "N[,N..]")]
+    steps: List<usize>,
+    /// Mini-batches the data are dealt into.
+    #[arg(long, default_value = "1", value_name = "N[,N..]")]
+    mini_batches: List<usize>,
+    /// How the gradient becomes a direction.
+    #[arg(long, value_enum, default_value = "norm-scaled")]
+    direction: Way,
+    /// How bonds are cut.
+    #[arg(long, value_enum, default_value = "warm")]
+    splitting: Cut,
+    /// Numbers of the model.
+    #[arg(long, value_enum, default_value = "f64")]
+    scalar: Numbers,
+    /// Bond dimension of the random start.
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    init_bond: usize,
+    /// Nats by which a sweep may raise the training loss before it is taken back.
+    #[arg(long, default_value_t = 0.0, value_name = "NATS", allow_negative_numbers = true)]
+    rise: f64,
+    /// Stop when a sweep improves the training loss by less than this many nats.
+    #[arg(long, default_value_t = 0.0, value_name = "NATS", allow_negative_numbers = true)]
+    min_improvement: f64,
+    /// Amplitude of each symbol's exchange for any other, so that symbols never seen at a site stay possible. With
+    /// held-out data the best of 0 to 0.1 is chosen unless one is given; without, 0.
+    #[arg(long, value_name = "AMPLITUDE", allow_negative_numbers = true)]
+    smoothing: Option<f64>,
+    /// The seed of everything random.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Held-out data, to choose the best model by.
+    #[arg(long, value_name = "FILE", conflicts_with = "valid_fraction")]
+    valid: Option<String>,
+    /// Hold out this share of the data.
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    valid_fraction: Option<f64>,
+    /// Stop after so many sweeps without a better held-out loss.
+    #[arg(long, value_name = "SWEEPS")]
+    patience: Option<usize>,
+    /// Stop after so many seconds.
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    time_limit: Option<f64>,
+    /// Megabytes the environments may take.
+    #[arg(long, value_name = "MB")]
+    memory: Option<u64>,
+    /// Write one JSON line a sweep.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// The checkpoint file [default: the model file with .checkpoint added].
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Write the checkpoint every so many bonds.
+    #[arg(long, value_name = "N")]
+    checkpoint_bonds: Option<usize>,
+    /// Write the checkpoint every so many minutes [default: 5].
+    #[arg(long, value_name = "MINUTES", allow_negative_numbers = true)]
+    checkpoint_minutes: Option<f64>,
+    /// Go on from the checkpoint, with its settings; a larger --sweeps extends the run.
+    #[arg(long)]
+    resume: bool,
+    /// Write pictures into this folder: loss curve, bonds and entropies, samples.
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// Say what would be done, and the memory it would take, and stop.
+    #[arg(long)]
+    dry_run: bool,
+    /// No progress on standard error.
+    #[arg(long)]
+    quiet: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The smoothing that models are judged with while they are trained.
+pub(super) const TRIAL: f64 = 0.01;
+/// The amounts of smoothing that are tried at the end.
+pub(super) const SMOOTHING: [f64; 8] = [0.0, 0.0003, 0.001, 0.003, 0.01, 0.02, 0.04, 0.08];
+
+/// Sweeps where none are asked for.
+const SWEEPS: usize = 10;
+
+impl Fit {
+    pub fn run(self) -> Result<Exit> {
+        let Model::BornMps = self.model;
+        let settings = self.settings()?;
+        settings.validate()?;
+        let positive = [("time-limit", self.time_limit), ("checkpoint-minutes", self.checkpoint_minutes)];
+        for (name, value) in positive {
+            if let Some(value) = value
+                && Duration::try_from_secs_f64(value * 60.0).is_err()
+            {
+                return Err(Error::setting(name, value, "give a length of time"));
+            }
+        }
+        for path in [&self.out, &self.checkpoint, &self.log].into_iter().flatten() {
+            writable(path)?;
+        }
+        let (table, batch) = self.source.read()?;
+        let dims = table.dims(&batch);
+        let (train, valid) = match (&self.valid, self.valid_fraction) {
+            (Some(path), _) => {
+                let (_, valid) = self.source.read_from(path)?;
+                valid.check(&dims).map_err(|e| e.at(Place::File(path.into())))?;
+                (batch, Some(valid))
+            }
+            (None, Some(fraction)) => {
+                let (train, valid) = split(&batch, fraction, Seed(self.seed))?;
+                (train, Some(valid))
+            }
+            (None, None) => (batch, None),
+        };
+        let mut extra = Extra {
+            data: Some(table.name().to_owned()),
+            shape: Some(table.shape().to_vec()),
+            alphabet: table.alphabet().map(str::to_owned),
+            ..Extra::default()
+        };
+        extra.other.insert("fingerprint".into(), fingerprint(&train).into());
+        let run = if self.resume { self.resumed(&extra)? } else { self.fresh(&dims, settings)? };
+        for_kind!(AnyRun, run, run => self.train(run, &train, valid.as_ref(), extra))
+    }
+
+    fn settings(&self) -> Result<TwoSite> {
+        Ok(TwoSite {
+            sweeps: self.sweeps.unwrap_or(SWEEPS),
+            rate: self.rate.schedule()?,
+            max_bond: self.bond.schedule()?,
+            min_bond: self.min_bond.schedule()?,
+            cutoff: self.cutoff.schedule()?,
+            steps: self.steps.schedule()?,
+            mini_batches: self.mini_batches.schedule()?,
+            direction: match self.direction {
+                Way::Plain => Direction::Plain,
+                Way::NormScaled => Direction::NormScaled,
+                Way::Adam => Direction::Adam,
+            },
+            splitting: match self.splitting {
+                Cut::Exact => Splitting::Exact,
+                Cut::Warm => Splitting::Warm,
+            },
+            rise: self.rise,
+            decay: 0.5,
+            smoothing: self.smoothing.unwrap_or(if self.valid.is_some() || self.valid_fraction.is_some() {
+                TRIAL
+            } else {
+                0.0
+            }),
+            min_improvement: self.min_improvement,
+            memory: self.memory.map(|mb| mb.saturating_mul(1_000_000)),
+            seed: Seed(self.seed),
+        })
+    }
+
+    fn fresh(&self, dims: &[usize], settings: TwoSite) -> Result<AnyRun> {
+        let (bond, seed) = (self.init_bond, Seed(self.seed));
+        fn start<T: Scalar>(dims: &[usize], bond: usize, seed: Seed, settings: TwoSite) -> Result<Run<BornMps<T>>> {
+            Run::new(BornMps::random(dims, bond, seed)?, settings)
+        }
+        Ok(match self.scalar {
+            Numbers::F32 => start::<f32>(dims, bond, seed, settings)?.into(),
+            Numbers::F64 => start::<f64>(dims, bond, seed, settings)?.into(),
+            Numbers::C32 => start::<Complex32>(dims, bond, seed, settings)?.into(),
+            Numbers::C64 => start::<Complex64>(dims, bond, seed, settings)?.into(),
+        })
+    }
+
+    fn checkpoint_path(&self) -> Option<PathBuf> {
+        self.checkpoint.clone().or_else(|| {
+            let mut name = self.out.as_ref()?.clone().into_os_string();
+            name.push(".checkpoint");
+            Some(name.into())
+        })
+    }
+
+    /// The run of the checkpoint, which has to be of the same data.
+    fn resumed(&self, extra: &Extra) -> Result<AnyRun> {
+        let Some(path) = self.checkpoint_path() else {
+            return Err(Error::setting("resume", "given", "say from where, by --checkpoint or --out"));
+        };
+        let (mut run, stored) = load_checkpoint(&path)?;
+        if stored.other.get("fingerprint") != extra.other.get("fingerprint") {
+            return Err(Error::Format {
+                what: format!("{}: a run on other training data; give the same data options", path.display()),
+            });
+        }
+        let stored: &mut usize = for_kind!(AnyRun, &mut run, run => &mut run.settings.sweeps);
+        *stored = self.sweeps.unwrap_or(*stored).max(*stored);
+        Ok(run)
+    }
+
+    fn train<T: Scalar>(
+        &self,
+        mut run: Run<BornMps<T>>,
+        train: &Batch<u8>,
+        valid: Option<&Batch<u8>>,
+        mut extra: Extra,
+    ) -> Result<Exit>
+    where
+        AnyBornMps: From<BornMps<T>>,
+    {
+        if self.dry_run {
+            return self.plan(&run, train);
+        }
+        let start = Instant::now();
+        let stopped = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            // A second signal ends the program at once.
+            let hook = |e: std::io::Error| Error::Io { path: "signal".into(), action: "listen for", source: e };
+            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stopped)).map_err(hook)?;
+            signal_hook::flag::register(signal, Arc::clone(&stopped)).map_err(hook)?;
+        }
+        let outcome = {
+            let mut watch = self.observers(&run, stopped)?;
+            let checkpoint = self.checkpoint_path();
+            match &checkpoint {
+                Some(path) => {
+                    let minutes = self.checkpoint_minutes.unwrap_or(5.0);
+                    let every = Duration::from_secs_f64(60.0 * minutes);
+                    let mut keeper = CheckpointKeeper::new(path, self.checkpoint_bonds, Some(every), extra.clone());
+                    let outcome = run.fit(train, valid, &mut watch, &mut keeper);
+                    if outcome.is_ok() || self.checkpoint.is_some() {
+                        // So that a finished run can be extended, and a broken one looked at.
+                        save_checkpoint(path, &run, &extra)?;
+                    }
+                    outcome?
+                }
+                None => run.fit(train, valid, &mut watch, &mut ())?,
+            }
+        };
+        extra.report = outcome.best().copied();
+        let amounts = match self.smoothing {
+            Some(amount) => vec![amount],
+            None if valid.is_some() => SMOOTHING.to_vec(),
+            None => vec![0.0],
+        };
+        let (best, smoothing, nll) = best_smoothing(&run.best, valid.unwrap_or(train), &amounts)?;
+        if let (Some(report), Some(_)) = (&mut extra.report, valid) {
+            report.valid_nll = Some(nll);
+        }
+        extra.other.insert("smoothing".into(), smoothing.into());
+        run.best = best;
+        if let Some(out) = &self.out {
+            save_model(out, &run.best, &extra)?;
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        let model = AnyBornMps::from(run.best);
+        if let Some(folder) = &self.report {
+            pictures(folder, &model, &extra, &outcome)?;
+        }
+        self.tell(&model, &outcome, &extra, seconds);
+        Ok(if outcome.stop == Stop::Interrupted { Exit::Interrupted } else { Exit::Done })
+    }
+
+    fn observers<T: Scalar>(&self, run: &Run<BornMps<T>>, stopped: Arc<AtomicBool>) -> Result<Observers<'static>> {
+        let mut watch = Observers::new().with(Interrupt(stopped));
+        if !self.quiet {
+            watch = watch.with(Progress::stderr(run.settings.sweeps, !self.json));
+        }
+        if let Some(log) = &self.log {
+            // A resumed run adds to its log.
+            let failed = |e| Error::Io { path: log.clone(), action: "write", source: e };
+            let mut options = std::fs::OpenOptions::new();
+            let options = options.create(true);
+            let file =
+                if self.resume { options.append(true).open(log) } else { options.write(true).truncate(true).open(log) };
+            watch = watch.with(JsonLines::new(file.map_err(failed)?, log));
+        }
+        if let Some(patience) = self.patience {
+            let mut early = EarlyStopping::new(patience, 0.0)?;
+            for report in &run.progress.history {
+                let _ = early.sweep(report)?;
+            }
+            watch = watch.with(early);
+        }
+        if let Some(seconds) = self.time_limit {
+            watch = watch.with(TimeLimit::new(Duration::from_secs_f64(seconds)));
+        }
+        Ok(watch)
+    }
+
+    fn plan<T: Scalar>(&self, run: &Run<BornMps<T>>, train: &Batch<u8>) -> Result<Exit> {
+        let bytes = run.memory(train)?;
+        if self.json {
+            print_json(&serde_json::json!({
+                "sites": train.sites(), "samples": train.samples(), "sweeps": run.settings.sweeps,
+                "max_bond": run.settings.largest_bond(), "peak_bytes": bytes,
+            }));
+        } else {
+            print(&format!(
+                "{} samples of {} sites, {} sweeps, bond up to {}: peak memory about {:.0} MB",
+                train.samples(),
+                train.sites(),
+                run.settings.sweeps,
+                run.settings.largest_bond(),
+                bytes as f64 / 1e6
+            ));
+        }
+        Ok(Exit::Done)
+    }
+
+    fn tell(&self, model: &AnyBornMps, outcome: &Outcome, extra: &Extra, seconds: f64) {
+        let best = extra.report;
+        let smoothing = extra.other.get("smoothing").cloned().unwrap_or_default();
+        let (train, valid) = (best.map_or(f64::NAN, |b| b.train_nll), best.and_then(|b| b.valid_nll));
+        let max_bond = model.bonds().into_iter().max().unwrap_or(1);
+        let sweeps = outcome.history.len();
+        if self.json {
+            print_json(&serde_json::json!({
+                "train_nll": number(train), "valid_nll": valid.map(number), "seconds": number(seconds),
+                "sweeps": sweeps, "max_bond": max_bond, "best_sweep": outcome.best_sweep,
+                "parameters": model.parameters(), "smoothing": smoothing, "stop": outcome.stop,
+            }));
+            return;
+        }
+        let mut table = Table::new(["", "value"]);
+        table.row(["training NLL (nats)".to_owned(), format!("{train:.6}")]);
+        if let Some(valid) = valid {
+            table.row(["held-out NLL (nats)".to_owned(), format!("{valid:.6}")]);
+        }
+        table.row(["smoothing".to_owned(), smoothing.to_string()]);
+        table.row(["best sweep".to_owned(), format!("{} of {sweeps}", outcome.best_sweep)]);
+        table.row(["largest bond".to_owned(), max_bond.to_string()]);
+        table.row(["parameters".to_owned(), model.parameters().to_string()]);
+        table.row(["time".to_owned(), time_in_words(seconds)]);
+        table.row(["stopped because".to_owned(), outcome.stop.to_string()]);
+        print(&table.to_string());
+        if let Some(out) = &self.out {
+            complain(&format!("wrote {}", out.display()));
+        }
+    }
+}
+
+/// Loss curve, chain profile and samples of a finished run.
+pub(super) fn pictures(folder: &Path, model: &AnyBornMps, extra: &Extra, outcome: &Outcome) -> Result<()> {
+    let failed = |e| Error::Io { path: folder.to_path_buf(), action: "create", source: e };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    write_text(&folder.join("loss.svg"), &loss_curve(&outcome.history, &[], None)?)?;
+    write_text(&folder.join("chain.svg"), &chain_profile(&model.bonds(), &entropies(model)?)?)?;
+    let samples = model.sample(64, Seed(1))?;
+    write_png(&folder.join("samples.png"), &montage(&samples, &tiles(extra, &model.dims())?)?)
+}
+
+/// That a file of this name can be made, before hours are spent on what goes into it.
+fn writable(path: &Path) -> Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let failed = |source| Error::Io { path: path.to_path_buf(), action: "write", source };
+    let found = std::fs::metadata(folder).map_err(failed)?;
+    if !found.is_dir() {
+        return Err(failed(std::io::ErrorKind::NotADirectory.into()));
+    }
+    if found.permissions().readonly() {
+        return Err(failed(std::io::ErrorKind::PermissionDenied.into()));
+    }
+    if path.is_dir() {
+        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+    }
+    Ok(())
+}
+
+/// A number that tells one training set from another (FNV-1a).
+fn fingerprint(batch: &Batch<u8>) -> String {
+    let start = 0xcbf2_9ce4_8422_2325_u64 ^ batch.sites() as u64;
+    let hash = batch.view().iter().fold(start, |h, &v| (h ^ u64::from(v)).wrapping_mul(0x0000_0100_0000_01b3));
+    format!("{hash:016x}")
+}

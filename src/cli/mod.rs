@@ -1,0 +1,105 @@
+//! The command line: words in, words and pictures out.
+
+mod complete;
+mod demo;
+mod fit;
+mod info;
+mod output;
+mod sample;
+mod score;
+mod source;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Result;
+use crate::linalg;
+
+/// Generative modelling with tensor networks.
+#[derive(Debug, Parser)]
+#[command(name = "ansatz", version, about, arg_required_else_help = true)]
+struct Cli {
+    /// Threads to work with; results do not depend on it.
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<usize>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train on the digits that come with the program, and draw what the model has learnt.
+    Demo(demo::Demo),
+    /// Train a Born machine.
+    Fit(fit::Fit),
+    /// Exact log-likelihoods of data under a model.
+    Score(score::Score),
+    /// Draw independent samples from a model.
+    Sample(sample::Sample),
+    /// Complete partly given samples.
+    Complete(complete::Complete),
+    /// What a model file holds.
+    Info(info::Info),
+}
+
+/// How a command ended, as the shell is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0
+    Done,
+    /// 130: stopped by a signal, with everything saved.
+    Interrupted,
+}
+
+/// Runs the program; the exit code is 0, 2 for an error, which is one line on standard error, or 130 after Ctrl-C.
+#[must_use]
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if !error.use_stderr() => {
+            output::print(&error.to_string());
+            return 0;
+        }
+        Err(error) if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            output::complain(&error.to_string());
+            return 2;
+        }
+        Err(error) => {
+            output::complain(&one_line(&error.to_string()));
+            return 2;
+        }
+    };
+    match run(cli) {
+        Ok(Exit::Done) => 0,
+        Ok(Exit::Interrupted) => 130,
+        Err(error) => {
+            output::complain(&format!("error: {error}"));
+            2
+        }
+    }
+}
+
+/// The first paragraph of a usage error, on one line.
+fn one_line(message: &str) -> String {
+    let first: Vec<&str> = message.lines().map(str::trim).take_while(|l| !l.is_empty()).collect();
+    format!("{}; see --help", first.join(" "))
+}
+
+fn run(cli: Cli) -> Result<Exit> {
+    if let Some(threads) = cli.threads {
+        if threads == 0 {
+            return Err(crate::Error::setting("threads", 0, "give at least 1"));
+        }
+        // A pool that exists already keeps its size, which changes no result.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    }
+    // Some builds of OpenBLAS compute wrong results on processors they do not know: better to find out now.
+    linalg::self_check()?;
+    match cli.command {
+        Command::Demo(command) => command.run(),
+        Command::Fit(command) => command.run(),
+        Command::Score(command) => command.run(),
+        Command::Sample(command) => command.run(),
+        Command::Complete(command) => command.run(),
+        Command::Info(command) => command.run(),
+    }
+}

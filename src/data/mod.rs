@@ -1,0 +1,16 @@
+//! Reading data sets.
+//!
+//! A file's format is found from its name and its first bytes, or given; gzip is undone on the way. Every reader works
+//! on bytes in memory, checks every bound, and allocates no more than those bytes can fill.
+
+mod digits;
+mod fasta;
+mod idx;
+mod npy;
+mod prepare;
+mod table;
+mod text;
+
+pub use digits::{Digits, digits};
+pub use prepare::{Binarise, split};
+pub use table::{Format, Table, parse_bytes, read};

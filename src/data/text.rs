@@ -1,0 +1,84 @@
+//! Samples as lines of text.
+
+use super::table::{Format, Table, Values, at_line};
+use crate::error::{Error, Result};
+
+/// The lines that hold something, with their numbers from 1.
+pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    bytes.split(|&b| b == b'\n').enumerate().map(|(i, l)| (i + 1, l.trim_ascii())).filter(|(_, l)| !l.is_empty())
+}
+
+/// Integers separated by commas, semicolons or white space.
+pub(super) fn csv(name: &str, bytes: &[u8]) -> Result<Table> {
+    let (mut values, mut samples, mut sites) = (Vec::new(), 0, None);
+    for (line, text) in lines(bytes) {
+        if text.starts_with(b"#") {
+            continue;
+        }
+        let fields: Vec<&[u8]> = if text.iter().any(|b| matches!(b, b',' | b';')) {
+            text.split(|b| matches!(b, b',' | b';')).map(<[u8]>::trim_ascii).collect()
+        } else {
+            text.split(u8::is_ascii_whitespace).filter(|f| !f.is_empty()).collect()
+        };
+        let parsed: Vec<Result<u8, String>> = fields.iter().map(|f| symbol(f)).collect();
+        // A first line in which nothing is a number holds the names of the columns.
+        if samples == 0 && sites.is_none() && fields.iter().all(|f| number(f).is_none()) {
+            sites = Some(fields.len());
+            continue;
+        }
+        let expected = *sites.get_or_insert(fields.len());
+        if fields.len() != expected {
+            return Err(at_line(name, line, format!("{} values where the lines before have {expected}", fields.len())));
+        }
+        for (column, value) in parsed.into_iter().enumerate() {
+            values.push(value.map_err(|why| at_line(name, line, format!("column {}: {why}", column + 1)))?);
+        }
+        samples += 1;
+    }
+    finish(name, Format::Csv, samples, sites, values)
+}
+
+fn number(field: &[u8]) -> Option<f64> {
+    std::str::from_utf8(field).ok()?.trim_matches('"').parse().ok()
+}
+
+fn symbol(field: &[u8]) -> Result<u8, String> {
+    let shown = || String::from_utf8_lossy(&field[..field.len().min(20)]).into_owned();
+    match number(field) {
+        Some(x) if x.fract() == 0.0 && (0.0..=255.0).contains(&x) => Ok(x as u8),
+        Some(_) => Err(format!("{} is no symbol: integers from 0 to 255 are read", shown())),
+        None => Err(format!("'{}' is not a number; code categories as integers from 0", shown())),
+    }
+}
+
+/// Strings of zeros and ones; blanks between them are skipped.
+pub(super) fn bits(name: &str, bytes: &[u8]) -> Result<Table> {
+    let (mut values, mut samples, mut sites) = (Vec::new(), 0, None);
+    for (line, text) in lines(bytes) {
+        let before = values.len();
+        for (column, &b) in text.iter().enumerate() {
+            match b {
+                b'0' | b'1' => values.push(b - b'0'),
+                b' ' | b'\t' | b',' => {}
+                _ => {
+                    let found = char::from(b).escape_default();
+                    return Err(at_line(name, line, format!("column {}: '{found}' where 0 or 1 is read", column + 1)));
+                }
+            }
+        }
+        let found = values.len() - before;
+        let expected = *sites.get_or_insert(found);
+        if found != expected {
+            return Err(at_line(name, line, format!("{found} bits where the lines before have {expected}")));
+        }
+        samples += 1;
+    }
+    finish(name, Format::Bits, samples, sites, values)
+}
+
+fn finish(name: &str, format: Format, samples: usize, sites: Option<usize>, values: Vec<u8>) -> Result<Table> {
+    match sites {
+        Some(sites) => Table::new(name, format, samples, vec![sites], Values::Bytes(values)),
+        None => Err(Error::Empty { what: format!("{name}: the data set (no line holds a sample)") }),
+    }
+}

@@ -1,0 +1,20 @@
+//! Model files and checkpoints: safetensors with a versioned header (`docs/format.md`).
+//!
+//! Reading trusts nothing: lengths are checked against the bytes that are there, shapes against each other, every number
+//! for being finite, and nothing in a file is ever run.
+
+mod any;
+mod arrays;
+mod atomic;
+mod checkpoint;
+mod extra;
+mod header;
+mod model;
+mod tensor_file;
+
+pub use any::{AnyBornMps, AnyRun};
+pub use arrays::{text, write_npy_reals, write_npy_symbols, write_symbols};
+pub use atomic::write_atomically;
+pub use checkpoint::{CheckpointKeeper, checkpoint_from_bytes, load_checkpoint, save_checkpoint};
+pub use extra::Extra;
+pub use model::{load_model, model_from_bytes, save_model};

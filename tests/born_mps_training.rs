@@ -1,0 +1,235 @@
+//! Training of matrix-product Born machines by two-site sweeps.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use ansatz::linalg::Truncation;
+use ansatz::model::{BondSweeper, Direction, Splitting, Step, SweepSetup, Sweepable};
+use ansatz::train::{BondReport, Keeper, Observer, Run, Schedule, Stop, TwoSite};
+use ansatz::{Batch, BornMps, GenerativeModel, Scalar, Seed};
+use rand::RngExt;
+
+/// Every image of a square whose rows are uniform, or whose columns are.
+fn bars_and_stripes(side: usize) -> Batch<u8> {
+    let mut rows = BTreeSet::new();
+    for pattern in 0..1usize << side {
+        let bit = |i: usize| (pattern >> i & 1) as u8;
+        rows.insert((0..side * side).map(|k| bit(k / side)).collect::<Vec<_>>());
+        rows.insert((0..side * side).map(|k| bit(k % side)).collect::<Vec<_>>());
+    }
+    Batch::from_rows(&rows.into_iter().collect::<Vec<_>>()).unwrap()
+}
+
+fn random_patterns(count: usize, sites: usize, seed: u64) -> Batch<u8> {
+    let mut stream = Seed(seed).stream("patterns", 0);
+    let mut rows = BTreeSet::new();
+    while rows.len() < count {
+        rows.insert((0..sites).map(|_| stream.random_range(0..2u8)).collect::<Vec<_>>());
+    }
+    Batch::from_rows(&rows.into_iter().collect::<Vec<_>>()).unwrap()
+}
+
+fn plain(sweeps: usize, max_bond: usize) -> TwoSite {
+    TwoSite {
+        direction: Direction::Plain,
+        rate: Schedule::constant(0.1),
+        steps: Schedule::constant(10),
+        cutoff: Schedule::constant(5e-5),
+        ..TwoSite::new(sweeps, max_bond)
+    }
+}
+
+#[test]
+fn bars_and_stripes_are_learnt_exactly_within_three_sweeps() {
+    let data = bars_and_stripes(4);
+    assert_eq!(data.samples(), 30);
+    let model = BornMps::<f64>::random(&[2; 16], 2, Seed(1)).unwrap();
+    let mut run = Run::new(model, plain(3, 100)).unwrap();
+    run.fit(&data, None, &mut (), &mut ()).unwrap();
+    let nll = run.best.nll(&data).unwrap();
+    assert!((nll - 30f64.ln()).abs() < 1e-9, "{nll}");
+    assert_eq!(run.best.state().bonds(), [2, 4, 8, 15, 16, 16, 16, 15, 16, 16, 16, 15, 8, 4, 2]);
+}
+
+#[test]
+fn random_patterns_are_learnt_to_the_entropy_of_the_set() {
+    let data = random_patterns(20, 20, 3);
+    let model = BornMps::<f64>::random(&[2; 20], 2, Seed(2)).unwrap();
+    let settings = TwoSite { cutoff: Schedule::constant(1e-7), ..plain(20, 40) };
+    let mut run = Run::new(model, settings).unwrap();
+    run.fit(&data, None, &mut (), &mut ()).unwrap();
+    let nll = run.best.nll(&data).unwrap();
+    assert!((nll - 20f64.ln()).abs() < 1e-9, "{nll}");
+}
+
+/// The loss is the one that finite differences of the merged tensor see, for real and complex amplitudes.
+fn step_descends<T: Scalar>() {
+    let data = random_patterns(15, 8, 5);
+    let model = BornMps::<T>::random(&[2; 8], 3, Seed(4)).unwrap();
+    let setup = SweepSetup { mini_batches: 1, seed: Seed(1), max_bond: 64, memory: None };
+    let rate = 1e-6;
+    let step = Step {
+        rate,
+        truncation: Truncation::none().max_bond(64),
+        direction: Direction::Plain,
+        steps: 1,
+        splitting: Splitting::Exact,
+    };
+    let mut sweeper = model.sweeper(&data, &setup).unwrap();
+    sweeper.begin().unwrap();
+    for (bond, toward) in sweeper.plan() {
+        let before = sweeper.model().unwrap();
+        let update = sweeper.update(bond, toward, &step).unwrap();
+        let after = sweeper.model().unwrap();
+        let (old, new) = (before.nll(&data).unwrap(), after.nll(&data).unwrap());
+        assert!((old - update.nll).abs() < 1e-10);
+        assert!((sweeper.nll().unwrap() - new).abs() < 1e-10);
+        // The change of the state per rate is half the gradient descent direction's share: d(NLL)/d(rate) = -|G|^2,
+        // and G, being orthogonal to the state, is how far the state moved.
+        let moved = 2.0 * (1.0 - before.state().inner(after.state()).unwrap().value().to_c64().norm());
+        let slope = moved / (rate * rate);
+        assert!(
+            (old - new - slope * rate).abs() < 1e-3 * slope * rate,
+            "bond {bond}: {} and {}",
+            old - new,
+            slope * rate
+        );
+    }
+}
+
+#[test]
+fn a_small_step_lowers_the_loss_by_the_square_of_the_gradient() {
+    step_descends::<f64>();
+    step_descends::<num_complex::Complex64>();
+}
+
+#[test]
+fn warm_splits_lose_no_more_than_they_say_and_learn_as_well() {
+    let data = random_patterns(200, 24, 7);
+    let fit = |splitting| {
+        let model = BornMps::<f64>::random(&[2; 24], 2, Seed(2)).unwrap();
+        let mut run = Run::new(model, TwoSite { splitting, ..TwoSite::new(8, 24) }).unwrap();
+        run.fit(&data, None, &mut (), &mut ()).unwrap();
+        run.best.nll(&data).unwrap()
+    };
+    let (warm, exact) = (fit(Splitting::Warm), fit(Splitting::Exact));
+    assert!(warm < exact + 0.1, "warm {warm}, exact {exact}");
+}
+
+/// Stops after so many bonds, and stores the run at the same moment.
+struct StopAt {
+    bonds: usize,
+}
+
+impl Observer for StopAt {
+    fn bond(&mut self, _: usize, _: usize, _: usize, _: &BondReport) -> ansatz::Result<ControlFlow<Stop>> {
+        self.bonds = self.bonds.saturating_sub(1);
+        Ok(if self.bonds == 0 { ControlFlow::Break(Stop::Interrupted) } else { ControlFlow::Continue(()) })
+    }
+}
+
+#[test]
+fn a_run_that_was_stopped_mid_sweep_ends_in_the_same_bits() {
+    let data = random_patterns(60, 14, 9);
+    let settings = TwoSite { mini_batches: Schedule::constant(3), steps: Schedule::constant(2), ..TwoSite::new(4, 12) };
+    let start = || Run::new(BornMps::<f64>::random(&[2; 14], 2, Seed(2)).unwrap(), settings.clone()).unwrap();
+    let mut whole = start();
+    whole.fit(&data, None, &mut (), &mut ()).unwrap();
+    for bonds in [1, 7, 24, 30, 61] {
+        let mut parted = start();
+        let outcome = parted.fit(&data, None, &mut StopAt { bonds }, &mut ()).unwrap();
+        assert_eq!(outcome.stop, Stop::Interrupted);
+        let mut parted = Run { ..parted.clone() };
+        parted.fit(&data, None, &mut (), &mut ()).unwrap();
+        assert_eq!(parted.current, whole.current, "stopped after {bonds} bonds");
+        assert_eq!(parted.best, whole.best);
+    }
+}
+
+struct KeepAll<M>(Vec<Run<M>>, usize);
+
+impl<M: Clone> Keeper<M> for KeepAll<M> {
+    fn due(&mut self) -> bool {
+        self.1 += 1;
+        self.1 % 17 == 0
+    }
+    fn keep(&mut self, run: &Run<M>) -> ansatz::Result<()> {
+        self.0.push(run.clone());
+        Ok(())
+    }
+}
+
+#[test]
+fn every_stored_state_of_a_run_leads_to_the_same_end() {
+    let data = random_patterns(40, 12, 11);
+    let mut whole = Run::new(BornMps::<f32>::random(&[2; 12], 2, Seed(2)).unwrap(), TwoSite::new(3, 8)).unwrap();
+    let mut kept = KeepAll(Vec::new(), 0);
+    whole.fit(&data, None, &mut (), &mut kept).unwrap();
+    assert!(kept.0.len() > 2);
+    for mut run in kept.0 {
+        run.fit(&data, None, &mut (), &mut ()).unwrap();
+        assert_eq!(run.current, whole.current);
+    }
+}
+
+#[test]
+fn memory_ceilings_change_no_bit() {
+    let data = random_patterns(100, 30, 13);
+    let fit = |memory| {
+        let model = BornMps::<f64>::random(&[2; 30], 2, Seed(2)).unwrap();
+        let mut run = Run::new(model, TwoSite { memory, ..TwoSite::new(2, 16) }).unwrap();
+        let bytes = run.memory(&data);
+        bytes.map(|bytes| {
+            run.fit(&data, None, &mut (), &mut ()).unwrap();
+            (bytes, run.current)
+        })
+    };
+    let (all, model) = fit(None).unwrap();
+    let Err(ansatz::Error::Memory { needed, .. }) = fit(Some(1000)) else { panic!("a kilobyte was enough") };
+    assert!(needed < all);
+    let (less, same) = fit(Some(needed)).unwrap();
+    assert_eq!(less, needed);
+    assert_eq!(model, same);
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let data = random_patterns(1200, 26, 15);
+    let fit = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let model = BornMps::<f64>::random(&[2; 26], 2, Seed(2)).unwrap();
+            let mut run = Run::new(model, TwoSite::new(3, 48)).unwrap();
+            run.fit(&data, None, &mut (), &mut ()).unwrap();
+            run.current
+        })
+    };
+    assert_eq!(fit(1), fit(3));
+}
+
+#[test]
+fn a_rate_that_is_far_too_high_is_lowered_and_the_loss_never_rises() {
+    let data = random_patterns(50, 12, 17);
+    let model = BornMps::<f64>::random(&[2; 12], 2, Seed(2)).unwrap();
+    let settings = TwoSite { rate: Schedule::constant(1e3), direction: Direction::Plain, ..TwoSite::new(8, 16) };
+    let mut run = Run::new(model, settings).unwrap();
+    let outcome = run.fit(&data, None, &mut (), &mut ()).unwrap();
+    assert!(outcome.history.windows(2).all(|w| w[1].train_nll <= w[0].train_nll));
+    assert!(run.best.nll(&data).unwrap().is_finite());
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    let model = || BornMps::<f64>::random(&[2; 4], 2, Seed(1)).unwrap();
+    for settings in [
+        TwoSite { rate: Schedule::constant(f64::NAN), ..TwoSite::new(1, 4) },
+        TwoSite::new(1, 0),
+        TwoSite { cutoff: Schedule::constant(-1.0), ..TwoSite::new(1, 4) },
+        TwoSite { mini_batches: Schedule::constant(0), ..TwoSite::new(1, 4) },
+    ] {
+        assert!(matches!(Run::new(model(), settings), Err(ansatz::Error::Setting { .. })));
+    }
+    let other_sites = Batch::from_rows(&[[0u8, 1]]).unwrap();
+    let mut run = Run::new(model(), TwoSite::new(1, 4)).unwrap();
+    assert!(matches!(run.fit(&other_sites, None, &mut (), &mut ()), Err(ansatz::Error::Shape { .. })));
+}
