@@ -31,6 +31,8 @@ fn a_hundred_ising_sites_reach_eight_digits() {
     let start = Mps::<f64>::random(&[2; 100], 2, Seed(1)).unwrap();
     let ground = dmrg(&ising(100, 1.0).to_mpo().unwrap(), start, &sweeps, &mut silent).unwrap();
     assert!((ground.energy + 126.961_876_740).abs() < 1e-8, "{}", ground.energy);
+    let variance = ising(100, 1.0).to_mpo::<f64>().unwrap().variance(&ground.state).unwrap();
+    assert!(variance.abs() < 1e-8, "{variance}");
 }
 
 #[test]

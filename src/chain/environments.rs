@@ -250,12 +250,37 @@ impl<T: Scalar> Mpo<T> {
         Ok((self.matrix_element(state, state)? * scale).value())
     }
 
-    /// `<O^2> - <O>^2` for a Hermitian operator: zero for an eigenstate, up to rounding of the size of `<O>^2`.
+    /// `<O^2> - <O>^2` for a Hermitian operator: zero for an eigenstate, up to rounding.
+    ///
+    /// Operators made by [`super::OpSum`] are shifted by their mean first, an equal share at each site, so that the
+    /// rounding is not that of `<O>^2`.
     ///
     /// # Errors
     /// As [`expectation`](Self::expectation).
     pub fn variance(&self, state: &Mps<T>) -> Result<f64> {
-        let mean = self.expectation(state)?.re().to_f64();
-        Ok(self.multiply(self)?.expectation(state)?.re().to_f64() - mean * mean)
+        let mean = self.expectation(state)?;
+        let shifted = self.minus(mean);
+        let operator = shifted.as_ref().unwrap_or(self);
+        let mean = operator.expectation(state)?.re().to_f64();
+        Ok(operator.multiply(operator)?.expectation(state)?.re().to_f64() - mean * mean)
+    }
+
+    /// The operator less a constant, without larger bonds; `None` if no bond has both a channel on which nothing has
+    /// happened yet and one on which nothing is to come.
+    fn minus(&self, constant: T) -> Option<Self> {
+        let share = (LogScaled::from(constant) / self.factor).value().scale(T::Real::of(1.0 / self.sites() as f64));
+        let links: Vec<Links<T>> = self.tensors.iter().map(Links::new).collect();
+        let mut done = vec![vec![true]];
+        for l in links.iter().rev() {
+            done.push(l.reversed().passes_identity(done.last()?));
+        }
+        let mut shifted = self.clone();
+        let mut begun = vec![true];
+        for ((w, l), done) in shifted.tensors.iter_mut().zip(&links).zip(done.iter().rev().skip(1)) {
+            let (from, to) = (begun.iter().position(|&x| x)?, done.iter().position(|&x| x)?);
+            w.slice_mut(ndarray::s![from, .., .., to]).diag_mut().mapv_inplace(|x| x - share);
+            begun = l.passes_identity(&begun);
+        }
+        share.is_finite().then_some(shifted)
     }
 }

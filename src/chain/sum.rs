@@ -13,7 +13,7 @@ impl<T: Scalar> Mps<T> {
     /// one is not lost by a later factorisation.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the sites differ in number or dimension.
+    /// [`crate::Error::Shape`] if the sites differ in number or dimension.
     pub fn add(&self, other: &Self) -> Result<Self> {
         self.check_same_dims(other)?;
         let (mut a, mut b) = (self.clone(), other.clone());
