@@ -6,6 +6,7 @@ use ansatz::io::{AnyBornMps, Extra, load_model, model_from_bytes, save_model};
 use ansatz::train::SweepReport;
 use ansatz::{Batch, BornMps, Error, GenerativeModel, Kind, Place, Scalar, Seed, for_kind};
 use num_complex::{Complex32, Complex64};
+use rand::RngExt;
 use serde_json::json;
 
 const DIMS: [usize; 5] = [2, 3, 2, 4, 2];
@@ -149,5 +150,47 @@ fn what_cannot_be_written_leaves_what_was_there() {
     if Path::new("/dev/full").exists() {
         let error = save_model(Path::new("/dev/full"), &model::<f64>(), &extra()).unwrap_err();
         assert!(error.to_string().starts_with("/dev/full: cannot write"), "{error}");
+    }
+}
+
+#[test]
+fn what_a_file_lacks_is_told_in_one_line() {
+    let bytes = saved(&models()[1], &extra());
+    type Edit = fn(&mut serde_json::Value);
+    let cases: [(Edit, &str); 7] = [
+        (|h| h["__metadata__"]["format"] = json!("other"), "other"),
+        (|h| h["__metadata__"]["version"] = json!("2"), "2"),
+        (|h| h["__metadata__"]["model"] = json!("dream"), "dream"),
+        (|h| h["__metadata__"]["scalar"] = json!("f32"), "site.0000"),
+        (|h| h["__metadata__"]["sites"] = json!("6"), "site.0005"),
+        (|h| h["__metadata__"]["centre"] = json!("9"), "centre"),
+        (|h| h["site.0001"]["shape"] = json!([3, 2, 4]), "site.0001"),
+    ];
+    for (edit, word) in cases {
+        let line = refusal(&with_header(&bytes, edit));
+        assert!(line.contains(word) && !line.contains('\n'), "{word}: {line}");
+    }
+    let mut nan = bytes.clone();
+    let last = nan.len() - 8;
+    nan[last..].copy_from_slice(&f64::NAN.to_le_bytes());
+    assert!(refusal(&nan).contains("NaN"));
+    assert!(!refusal(b"").is_empty() && !refusal(b"not a model").is_empty());
+}
+
+#[test]
+fn damaged_bytes_never_panic() {
+    let bytes = saved(&models()[0], &extra());
+    for length in (0..bytes.len()).step_by(7) {
+        assert!(model_from_bytes(&bytes[..length], "cut").is_err());
+    }
+    let mut stream = Seed(1).stream("flips", 0);
+    for _ in 0..3000 {
+        let mut damaged = bytes.clone();
+        for _ in 0..3 {
+            let at = stream.random_range(0..damaged.len());
+            damaged[at] ^= 1 << stream.random_range(0..8);
+        }
+        // Some flips are harmless; none may panic.
+        let _ = model_from_bytes(&damaged, "flipped");
     }
 }

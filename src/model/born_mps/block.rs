@@ -1,11 +1,11 @@
 //! A block of rows on its way along the chain: the inner loop of the sampler, without allocation.
 
-use ndarray::{Array3, ArrayView2, ArrayViewMut2, s};
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, s};
 use rand::RngExt;
 
 use super::sample::Sampler;
 use crate::linalg::{Op, gemm};
-use crate::random::Seed;
+use crate::random::{Seed, Stream};
 use crate::scalar::{Real, Scalar};
 
 /// Rows drawn together. Blocks are always full, the last one with rows that nobody sees: a row then depends on the rows
@@ -13,6 +13,10 @@ use crate::scalar::{Real, Scalar};
 pub(super) const ROWS: usize = 256;
 /// Weight below which a row is multiplied by a power of two.
 const SMALL_WEIGHT: f64 = 1.0 / (1u64 << 32) as f64;
+/// Sites whose uniform numbers are drawn at a time.
+const AHEAD: usize = 8;
+/// Numbers a column, and some more, so that columns do not fall into one cache set.
+const COLUMN: usize = ROWS + 8;
 const NO_CLASS: usize = usize::MAX;
 
 /// Working memory for one block at a time.
@@ -40,9 +44,10 @@ struct Drawn {
     sites: usize,
     /// `[sample, site]`
     symbols: Vec<u8>,
-    /// `[sample, site]`, rows `stride` apart.
+    /// One a sample; a uniform number for each site is taken from it, in order.
+    streams: Vec<Stream>,
+    /// The numbers of `2 * AHEAD` sites, a column each.
     uniforms: Vec<f64>,
-    stride: usize,
     /// `|v|^2` of its vector as it stands, and the logarithm of what was divided out of it.
     weight: Vec<f64>,
     ln_scale: Vec<f64>,
@@ -70,21 +75,19 @@ struct Classes {
 
 impl<T: Scalar> Block<T> {
     /// Room for blocks of a chain with these tensors.
-    pub fn new(tensors: &[Array3<T>]) -> Self {
+    pub fn new(tensors: &[ArrayView3<T>]) -> Self {
         let width = tensors.iter().map(|a| a.dim().0).max().unwrap_or(1);
         let room = || vec![T::zero(); ROWS * width];
         let front = || Front { vectors: room(), sample: vec![0; ROWS], split: 0, end: ROWS };
         let sites = tensors.len();
-        // An odd number of cache lines a row, so that a column does not fall into few cache sets.
-        let stride = (sites.div_ceil(8) | 1) * 8;
         Block {
             now: front(),
             next: front(),
             drawn: Drawn {
                 sites,
                 symbols: vec![0; ROWS * sites],
-                uniforms: vec![0.0; ROWS * stride],
-                stride,
+                streams: Vec::with_capacity(ROWS),
+                uniforms: vec![0.0; 2 * AHEAD * COLUMN],
                 weight: vec![1.0; ROWS],
                 ln_scale: vec![0.0; ROWS],
             },
@@ -133,6 +136,7 @@ impl<T: Scalar> Block<T> {
                 std::mem::swap(now, next);
                 return site;
             }
+            drawn.draw_ahead(site + 1);
             for symbol in 0..d {
                 let range = symbol * count..(symbol + 1) * count;
                 let out = &mut products[range.start * r..range.end * r];
@@ -172,6 +176,7 @@ impl<T: Scalar> Block<T> {
         let (l, d, r) = a.dim();
         let (first, last) = (order[0], order[d - 1]);
         let matrix = |symbol: u8| a.slice(s![.., usize::from(symbol), ..]);
+        drawn.draw_ahead(site + 1);
         // Which symbol of the next site is tried first depends on its number alone.
         let share = sampler.first_share.get(site + 1).copied().unwrap_or(1.0);
         next.clear();
@@ -200,7 +205,7 @@ impl<T: Scalar> Block<T> {
             }
         }
 
-        for (round, &second) in order.iter().enumerate().skip(1) {
+        for round in 1..d {
             // Only of two symbols the last is ever tried first.
             let split = pending.partition_point(|p| p.row < now.split);
             for (p, to) in pending.iter().zip(gathered.chunks_exact_mut(l)) {
@@ -208,7 +213,7 @@ impl<T: Scalar> Block<T> {
             }
             let (low, high) = gathered[..pending.len() * l].split_at(split * l);
             let (low_out, high_out) = products[..pending.len() * r].split_at_mut(split * r);
-            multiply(low, &matrix(second), low_out);
+            multiply(low, &matrix(order[round]), low_out);
             multiply(high, &matrix(first), high_out);
             let mut kept = 0;
             for j in 0..pending.len() {
@@ -216,7 +221,7 @@ impl<T: Scalar> Block<T> {
                 let (sample, product) = (now.sample[row], &products[j * r..(j + 1) * r]);
                 let weight = norm_squared(product);
                 let (whole, u) = (tried + weight, drawn.uniform(sample, site));
-                let symbol = if j < split { second } else { first };
+                let symbol = if j < split { order[round] } else { first };
                 // With the last symbol every weight is known, and their sum serves better than the sum rule.
                 let taken = match round + 1 == d {
                     true if j < split => u * whole >= tried,
@@ -251,13 +256,10 @@ impl<T: Scalar> Front<T> {
 
     /// Takes a vector in, from the top or, if `upper`, from the end; all rows are taken once every sample is in.
     fn push(&mut self, sample: usize, vector: &[T], upper: bool) -> &mut [T] {
-        let row = if upper {
-            self.end -= 1;
-            self.end
-        } else {
-            self.split += 1;
-            self.split - 1
-        };
+        // Without a branch, which would be a coin toss.
+        let row = if upper { self.end - 1 } else { self.split };
+        self.end -= usize::from(upper);
+        self.split += usize::from(!upper);
         self.sample[row] = sample;
         let to = &mut self.vectors[row * vector.len()..(row + 1) * vector.len()];
         to.copy_from_slice(vector);
@@ -267,25 +269,40 @@ impl<T: Scalar> Front<T> {
 
 impl Drawn {
     fn start(&mut self, number: usize, seed: Seed) {
-        for (row, numbers) in self.uniforms.chunks_exact_mut(self.stride).enumerate() {
-            let mut stream = seed.stream("sample", (number * ROWS + row) as u64);
-            numbers[..self.sites].iter_mut().for_each(|u| *u = stream.random());
-        }
+        self.streams.clear();
+        self.streams.extend((0..ROWS).map(|row| seed.stream("sample", (number * ROWS + row) as u64)));
+        self.draw_ahead(0);
         self.weight.fill(1.0);
         self.ln_scale.fill(0.0);
     }
 
+    /// Makes the numbers of `site` ready where they are not yet; sites are asked for in order.
+    fn draw_ahead(&mut self, site: usize) {
+        if !site.is_multiple_of(AHEAD) {
+            return;
+        }
+        let from = site % (2 * AHEAD) * COLUMN;
+        for (row, stream) in self.streams.iter_mut().enumerate() {
+            for column in self.uniforms[from..from + AHEAD * COLUMN].chunks_exact_mut(COLUMN) {
+                column[row] = stream.random();
+            }
+        }
+    }
+
     #[inline]
     fn uniform(&self, sample: usize, site: usize) -> f64 {
-        self.uniforms[sample * self.stride + site]
+        self.uniforms[site % (2 * AHEAD) * COLUMN + sample]
     }
 
     #[inline]
     fn record(&mut self, sample: usize, site: usize, symbol: u8, weight: f64) {
         self.symbols[sample * self.sites + site] = symbol;
+        self.weight[sample] = weight;
         let exponent = growth(weight);
-        self.weight[sample] = weight * f64::from(2 * exponent).exp2();
-        self.ln_scale[sample] -= f64::from(2 * exponent) * std::f64::consts::LN_2;
+        if exponent != 0 {
+            self.weight[sample] *= f64::from(2 * exponent).exp2();
+            self.ln_scale[sample] -= f64::from(2 * exponent) * std::f64::consts::LN_2;
+        }
     }
 }
 
@@ -329,7 +346,7 @@ fn norm_squared<T: Scalar>(vector: &[T]) -> f64 {
     }
     for half in [8, 4, 2, 1] {
         for j in 0..half {
-            sums[j] += sums[j + half];
+            sums[j] = sums[j] + sums[j + half];
         }
     }
     Real::to_f64(sums[0] + rest)

@@ -102,6 +102,11 @@ impl Samples {
         self.weights.len()
     }
 
+    /// The symbol of a distinct sample at a site.
+    pub fn symbol(&self, sample: usize, site: usize) -> u8 {
+        self.symbols[site][sample]
+    }
+
     /// Classes of the first `k` symbols.
     pub fn prefixes(&self, k: usize) -> &Level {
         &self.prefixes[k]

@@ -1,218 +1,184 @@
-//! Some sites given, the others drawn or summed out, exactly, for any choice of sites.
+//! Drawing some sites, the others being given.
 //!
-//! What lies to the right of a site is summed up in a positive matrix, kept as a factor `X` with `R = X X^H`:
-//!
-//! ```text
-//!   R_k = sum over the free v_k of  A_k[v_k] R_k+1 A_k[v_k]^H,        p(v_k | left, given) ~ w R_k+1 w^H,   w = v A_k[v_k]
-//! ```
-//!
-//! With the centre at site 0 the matrix is the identity wherever all sites to the right are free, and a given suffix is a
-//! single column, so completing half of an image costs no more than scoring it.
+//! Given sites are multiplied into their free neighbours; what remains is a chain of the free sites alone, whose squared
+//! amplitudes are the joint probabilities. Made right-canonical and divided by its norm it is a Born machine of its own,
+//! from which the sampler draws. Free sites after the last given one are right-canonical as they stand, so that nothing
+//! but a vector is computed where the given sites come first: `O(D^2)` a given site, `O(d D^3)` a site elsewhere.
 
-use ndarray::{Array2, ArrayView3, s};
-use rand::RngExt;
-use rayon::prelude::*;
+use ndarray::{Array2, Array3, ArrayView3, s};
 
 use super::BornMps;
-use super::environments::squares;
-use crate::error::{Error, Result};
-use crate::linalg::{Op, gemm, lq, matmul};
-use crate::model::{Batch, Conditional, GenerativeModel, Marginal};
+use super::evidence::{Factor, frobenius, reshape};
+use super::sample::{Sampler, views};
+use crate::error::{Error, Place, Result};
+use crate::linalg::{Op, lq, matmul};
+use crate::model::{Batch, Conditional, GenerativeModel};
 use crate::random::Seed;
 use crate::scalar::{Real, Scalar};
 
-/// `R = X X^H exp(2 ln)`, or the identity.
-#[derive(Debug, Clone)]
-enum Right<T> {
-    Identity,
-    Factor { x: Array2<T>, ln: f64 },
-}
-
-impl<T: Scalar> Right<T> {
-    /// The factor one site further to the left; `symbol` if the site is given.
-    fn extend(&self, tensor: &ArrayView3<T>, symbol: Option<usize>) -> Result<Self> {
-        let (dl, d, _) = tensor.dim();
-        let symbols: Vec<usize> = match (self, symbol) {
-            (Right::Identity, None) => return Ok(Right::Identity),
-            (_, Some(symbol)) => vec![symbol],
-            (_, None) => (0..d).collect(),
-        };
-        let mut ln = 0.0;
-        let mut blocks = Vec::with_capacity(symbols.len());
-        for symbol in symbols {
-            let a = tensor.slice(s![.., symbol, ..]);
-            blocks.push(match self {
-                Right::Identity => a.to_owned(),
-                Right::Factor { x, ln: scale } => {
-                    ln = *scale;
-                    matmul(&a, Op::None, &x.view(), Op::None)
-                }
-            });
-        }
-        let views: Vec<_> = blocks.iter().map(|b| b.view()).collect();
-        let joined =
-            ndarray::concatenate(ndarray::Axis(1), &views).map_err(|e| Error::Format { what: e.to_string() })?;
-        // X X^H = L L^H for X = L Q: never more columns than rows.
-        let mut x = if joined.ncols() > dl { lq(&joined.view())?.0 } else { joined };
-        let norm = norm_of(&x);
-        if norm > 0.0 {
-            x.mapv_inplace(|v| v.scale(T::Real::of(1.0 / norm)));
-        }
-        Ok(Right::Factor { x, ln: ln + norm.ln() })
-    }
-
-    /// `ln (w R w^H)` of each row of `w`, nats.
-    fn weights(&self, w: &Array2<T>) -> Vec<f64> {
-        let (ln, product) = match self {
-            Right::Identity => (0.0, w.clone()),
-            Right::Factor { x, ln } => (*ln, matmul(&w.view(), Op::None, &x.view(), Op::None)),
-        };
-        product
-            .rows()
-            .into_iter()
-            .map(|r| Real::to_f64(r.as_slice().map_or(T::Real::of(0.0), squares)).ln() + 2.0 * ln)
-            .collect()
-    }
-}
-
-fn norm_of<T: Scalar>(x: &Array2<T>) -> f64 {
-    // Scaled by the largest, so that no square vanishes.
-    let largest = x.iter().fold(0.0_f64, |m, v| m.max(Real::to_f64(v.abs())));
-    if largest == 0.0 {
-        return 0.0;
-    }
-    largest * x.iter().map(|v| (Real::to_f64(v.abs()) / largest).powi(2)).sum::<f64>().sqrt()
+/// A symbol of a smaller share of what the sites before it leave has an amplitude below rounding: no weight at all.
+fn floor<T: Scalar>() -> f64 {
+    (8.0 * Real::to_f64(<T::Real as num_traits::Float>::epsilon())).powi(2)
 }
 
 impl<T: Scalar> BornMps<T> {
-    fn check_evidence(&self, evidence: &[Option<u8>]) -> Result<()> {
+    /// Checks evidence against the sites and their dimensions.
+    pub(super) fn check_evidence(&self, evidence: &[Option<u8>]) -> Result<()> {
         let dims = self.dims();
         if evidence.len() != dims.len() {
             return Err(Error::shape("the evidence, in sites", evidence.len(), dims.len()));
         }
-        for (site, (given, &dim)) in evidence.iter().zip(&dims).enumerate() {
-            if let Some(symbol) = given
-                && usize::from(*symbol) >= dim
-            {
-                return Err(Error::Symbol { sample: 0, site, found: usize::from(*symbol), dim });
+        for (site, (symbol, &dim)) in evidence.iter().zip(&dims).enumerate() {
+            if let Some(found) = symbol.map(usize::from).filter(|found| *found >= dim) {
+                return Err(Error::Symbol { sample: 0, site, found, dim });
             }
         }
         Ok(())
     }
 
-    /// The sums over all that lies to the right of each cut; entry `k` takes in the sites from `k` on.
-    fn rights(tensors: &[ndarray::Array3<T>], evidence: &[Option<u8>]) -> Result<Vec<Right<T>>> {
-        let sites = tensors.len();
-        let mut rights = vec![Right::Identity; sites + 1];
-        for site in (0..sites).rev() {
-            rights[site] = rights[site + 1].extend(&tensors[site].view(), evidence[site].map(usize::from))?;
+    /// The first given site at which the share of the weight that is left falls to `floor` or below.
+    fn impossible_site(&self, tensors: &[ArrayView3<T>], evidence: &[Option<u8>], floor: f64) -> Result<Option<usize>> {
+        let mut factor = Factor::edge();
+        let after_last = evidence.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        for (site, (tensor, symbol)) in tensors.iter().zip(&evidence[..after_last]).enumerate() {
+            let Some(symbol) = *symbol else {
+                factor = factor.free(tensor)?;
+                continue;
+            };
+            let next = factor.given(tensor, symbol);
+            if !next.possible() || next.ln_weight() - factor.ln_weight() <= floor.ln() {
+                return Ok(Some(site));
+            }
+            factor = next;
         }
-        Ok(rights)
-    }
-}
-
-impl<T: Scalar> Marginal for BornMps<T> {
-    fn log_marginal(&self, evidence: &[Option<u8>]) -> Result<f64> {
-        self.check_evidence(evidence)?;
-        let state = self.right_canonical()?;
-        let rights = Self::rights(state.tensors(), evidence)?;
-        // Rounding may leave a hair more than everything.
-        Ok(rights[0].weights(&Array2::ones((1, 1)))[0].min(0.0))
+        Ok(None)
     }
 }
 
 impl<T: Scalar> Conditional for BornMps<T> {
+    /// `count` completions of `evidence` (`None` where a site is free); given sites keep their values.
+    ///
+    /// Any sites may be given. Row `i` depends on the model, the evidence, `seed` and `i` only.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] or [`Error::Symbol`] if the evidence does not fit the model, [`Error::Setting`] for a `count` of
+    /// zero, [`Error::Impossible`] if the evidence has probability zero, or at some site less of it than rounding lets
+    /// one tell from zero (a share of `(8 epsilon)^2`: 3e-30 in double precision).
     fn sample_given(&self, evidence: &[Option<u8>], count: usize, seed: Seed) -> Result<Batch<u8>> {
-        if count == 0 {
-            return Err(Error::setting("count", 0, "draw at least one sample"));
-        }
         self.check_evidence(evidence)?;
-        let state = self.right_canonical()?;
-        let tensors = state.tensors();
-        let rights = Self::rights(tensors, evidence)?;
-        if rights[0].weights(&Array2::ones((1, 1)))[0] == f64::NEG_INFINITY {
-            // The first site from which on nothing is left, whatever came before it.
-            let dead = |r: &Right<T>| matches!(r, Right::Factor { x, .. } if norm_of(x) == 0.0);
-            return Err(Error::Impossible { site: rights.iter().rposition(dead).unwrap_or(0) });
+        if count == 0 {
+            return Err(Error::setting("count", count, "draw at least one sample"));
         }
-        // One row at a time is a matrix product of one row: what a row becomes depends on nothing but its own stream.
-        let rows: Vec<Vec<u8>> = (0..count as u64)
-            .into_par_iter()
-            .map(|i| {
-                let mut stream = seed.stream("conditional sample", i);
-                let mut v = Array2::<T>::ones((1, 1));
-                let mut row = Vec::with_capacity(tensors.len());
-                for (site, tensor) in tensors.iter().enumerate() {
-                    let candidates: Vec<usize> = match evidence[site] {
-                        Some(symbol) => vec![usize::from(symbol)],
-                        None => (0..tensor.dim().1).collect(),
-                    };
-                    let mut all = Array2::zeros((candidates.len(), tensor.dim().2));
-                    for (mut w, &symbol) in all.rows_mut().into_iter().zip(&candidates) {
-                        let mut w = w.view_mut().insert_axis(ndarray::Axis(0));
-                        let a = tensor.slice(s![.., symbol, ..]);
-                        gemm(T::one(), &v.view(), Op::None, &a, Op::None, T::zero(), &mut w);
-                    }
-                    let chosen = if candidates.len() == 1 {
-                        0
-                    } else {
-                        pick(&rights[site + 1].weights(&all), stream.random()).ok_or(Error::Impossible { site })?
-                    };
-                    row.push(candidates[chosen] as u8);
-                    v = all.slice(s![chosen..=chosen, ..]).to_owned();
-                    let norm = norm_of(&v);
-                    if !(norm > 0.0 && norm.is_finite()) {
-                        return Err(Error::Impossible { site });
-                    }
-                    v.mapv_inplace(|x| x.scale(T::Real::of(1.0 / norm)));
-                }
-                Ok(row)
-            })
-            .collect::<Result<_>>()?;
-        Batch::from_rows(&rows)
+        let state = self.right_canonical()?;
+        let tensors = views(state.tensors());
+        if let Some(site) = self.impossible_site(&tensors, evidence, floor::<T>())? {
+            return Err(Error::Impossible { site });
+        }
+        let (changed, from) = project(&tensors, evidence)?;
+        let mut free = views(&changed);
+        free.extend(tensors[from..].iter().cloned());
+        let nothing = free.is_empty();
+        let drawn = if nothing { Array2::zeros((count, 0)) } else { Sampler::new(free).draw(count, seed)?.0 };
+        let mut rows = Array2::zeros((count, evidence.len()));
+        let mut columns = drawn.columns().into_iter();
+        for (mut to, symbol) in rows.columns_mut().into_iter().zip(evidence) {
+            match symbol {
+                Some(symbol) => to.fill(*symbol),
+                None => columns.next().iter().for_each(|from| to.assign(from)),
+            }
+        }
+        Batch::new(rows)
     }
 
+    /// `ln p(free sites | given sites)`, nats, of each row: the joint over the marginal.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] or [`Error::Symbol`] if the rows or `given` do not fit the model, [`Error::Impossible`], at the
+    /// place of the row, if its given part has probability zero.
     fn conditional_log_prob(&self, batch: &Batch<u8>, given: &[bool]) -> Result<Vec<f64>> {
-        if given.len() != self.sites() {
-            return Err(Error::shape("the mask of given sites", given.len(), self.sites()));
-        }
-        let joint = self.log_prob(batch)?;
-        if !given.contains(&true) {
-            return Ok(joint);
-        }
-        let state = self.right_canonical()?;
-        let conditional = |(sample, joint): (usize, &f64)| -> Result<f64> {
+        let marginal = self.ln_marginals(batch, given)?;
+        if let Some(sample) = marginal.iter().position(|l| *l == f64::NEG_INFINITY) {
+            let state = self.right_canonical()?;
+            let tensors = views(state.tensors());
             let evidence: Vec<Option<u8>> =
-                batch.row(sample).iter().zip(given).map(|(&v, &g)| g.then_some(v)).collect();
-            let rights = Self::rights(state.tensors(), &evidence)?;
-            let marginal = rights[0].weights(&Array2::ones((1, 1)))[0].min(0.0);
-            if marginal == f64::NEG_INFINITY {
-                let site = given.iter().position(|&g| g).unwrap_or(0);
-                return Err(Error::Impossible { site }.at(crate::error::Place::Sample(sample)));
-            }
-            Ok((joint - marginal).min(0.0))
-        };
-        joint.par_iter().enumerate().map(conditional).collect()
+                batch.row(sample).iter().zip(given).map(|(&symbol, &given)| given.then_some(symbol)).collect();
+            let last = given.iter().rposition(|g| *g).unwrap_or_default();
+            let site = self.impossible_site(&tensors, &evidence, 0.0)?.unwrap_or(last);
+            return Err(Error::Impossible { site }.at(Place::Sample(sample)));
+        }
+        Ok(self
+            .log_prob(batch)?
+            .into_iter()
+            .zip(marginal)
+            .map(|(joint, marginal)| (joint - marginal).min(0.0))
+            .collect())
     }
 }
 
-/// The index that `u` in `[0, 1)` picks from weights given by their logarithms; never one of weight zero.
-fn pick(ln: &[f64], u: f64) -> Option<usize> {
-    let largest = ln.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if !largest.is_finite() {
-        return None;
+/// The chain of the free sites up to the last given one, right-canonical and of norm one, and the site from which on the
+/// tensors of the model continue it.
+fn project<T: Scalar>(tensors: &[ArrayView3<T>], evidence: &[Option<u8>]) -> Result<(Vec<Array3<T>>, usize)> {
+    let chosen = |site: usize, symbol: u8| tensors[site].slice(s![.., usize::from(symbol), ..]);
+    let lead = evidence.iter().take_while(|e| e.is_some()).count();
+    // Given sites before the first free one: a vector, which goes into that.
+    let mut before = Array2::ones((1, 1));
+    for (site, symbol) in evidence[..lead].iter().enumerate() {
+        before = unit(matmul(&before.view(), Op::None, &chosen(site, symbol.unwrap_or_default()), Op::None));
     }
-    let weights: Vec<f64> = ln.iter().map(|l| (l - largest).exp()).collect();
-    let mut left = u * weights.iter().sum::<f64>();
-    let mut last = None;
-    for (i, &w) in weights.iter().enumerate() {
-        if w > 0.0 {
-            last = Some(i);
-            if left < w {
-                break;
-            }
-            left -= w;
+    let Some(last) = evidence.iter().rposition(Option::is_some) else { return Ok((Vec::new(), 0)) };
+    let from = last.max(lead) + 1;
+    if lead == evidence.len() {
+        // Nothing is free: the empty product of norm one.
+        return Ok((Vec::new(), lead));
+    }
+    // From the right: given sites gather into a matrix, which goes into the free site before them; that is parted into
+    // an isometry and a rest, which goes on.
+    let mut changed = Vec::new();
+    let mut after: Option<Array2<T>> = None;
+    for site in (lead..from).rev() {
+        if let Some(symbol) = evidence[site] {
+            let matrix = chosen(site, symbol);
+            after = Some(match after {
+                Some(after) => unit(matmul(&matrix, Op::None, &after.view(), Op::None)),
+                None => matrix.to_owned(),
+            });
+            continue;
         }
+        let (l, d, r) = tensors[site].dim();
+        let mut rows = match &after {
+            Some(after) => matmul(&reshape(&tensors[site], (l * d, r)), Op::None, &after.view(), Op::None),
+            None => reshape(&tensors[site], (l * d, r)).to_owned(),
+        };
+        let width = rows.ncols();
+        rows = fold(rows, (l, d * width))?;
+        if site == lead {
+            let first = unit(matmul(&before.view(), Op::None, &rows.view(), Op::None));
+            changed.push(site_tensor(first, (1, d, width))?);
+            break;
+        }
+        let (rest, isometry) = lq(&rows.view())?;
+        let height = isometry.nrows();
+        changed.push(site_tensor(isometry, (height, d, width))?);
+        after = Some(unit(rest));
     }
-    last
+    changed.reverse();
+    Ok((changed, from))
+}
+
+/// Divided by its norm; the factor is the same for all that is drawn.
+fn unit<T: Scalar>(mut m: Array2<T>) -> Array2<T> {
+    let norm = frobenius(&m.view());
+    if norm > 0.0 {
+        m.mapv_inplace(|x| x.scale(T::Real::of(1.0 / norm)));
+    }
+    m
+}
+
+fn fold<T: Scalar>(m: Array2<T>, shape: (usize, usize)) -> Result<Array2<T>> {
+    m.into_shape_with_order(shape).map_err(|e| Error::shape("a site of the conditional chain", e, shape))
+}
+
+fn site_tensor<T: Scalar>(m: Array2<T>, shape: (usize, usize, usize)) -> Result<Array3<T>> {
+    let m = if m.is_standard_layout() { m } else { m.as_standard_layout().into_owned() };
+    m.into_shape_with_order(shape).map_err(|e| Error::shape("a site of the conditional chain", e, shape))
 }

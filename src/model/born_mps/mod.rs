@@ -5,6 +5,7 @@ mod born;
 mod classes;
 mod conditional;
 mod environments;
+mod evidence;
 mod marginal;
 mod memory;
 mod sample;

@@ -15,7 +15,7 @@
 
 use std::borrow::Cow;
 
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, ArrayView3};
 use rayon::prelude::*;
 
 use super::BornMps;
@@ -40,14 +40,19 @@ impl<T: Scalar> BornMps<T> {
     /// Samples and their log-probabilities, from one pass.
     pub(super) fn draw(&self, count: usize, seed: Seed) -> Result<(Batch<u8>, Vec<f64>)> {
         let state = self.right_canonical()?;
-        let (rows, ln_p) = Sampler::new(state.tensors()).draw(count, seed)?;
+        let (rows, ln_p) = Sampler::new(views(state.tensors())).draw(count, seed)?;
         Ok((Batch::new(rows)?, ln_p))
     }
 }
 
+/// The tensors of a chain, where they stand.
+pub(super) fn views<T>(tensors: &[Array3<T>]) -> Vec<ArrayView3<'_, T>> {
+    tensors.iter().map(|tensor| tensor.view()).collect()
+}
+
 /// A right-canonical chain of norm one, ready to be drawn from.
 pub(super) struct Sampler<'a, T> {
-    pub(super) tensors: &'a [Array3<T>],
+    pub(super) tensors: Vec<ArrayView3<'a, T>>,
     /// The symbols of each site, those which are probably likelier first.
     pub(super) order: Vec<Vec<u8>>,
     /// The probable share of the first of two symbols.
@@ -56,12 +61,12 @@ pub(super) struct Sampler<'a, T> {
 
 impl<'a, T: Scalar> Sampler<'a, T> {
     /// Takes the tensors `[left, symbol, right]` of a state of norm one whose centre is site 0.
-    pub fn new(tensors: &'a [Array3<T>]) -> Self {
+    pub fn new(tensors: Vec<ArrayView3<'a, T>>) -> Self {
         let (mut order, mut first_share) = (Vec::with_capacity(tensors.len()), Vec::with_capacity(tensors.len()));
         // A guess at the marginals: the left environments without their off-diagonal elements. It decides what is
         // computed first, not what is drawn.
         let mut diagonal = vec![T::Real::of(1.0)];
-        for a in tensors {
+        for a in &tensors {
             let (_, d, r) = a.dim();
             let mut squares = vec![T::Real::of(0.0); d * r];
             for (&weight, block) in diagonal.iter().zip(a.as_slice().unwrap_or_default().chunks_exact(d * r)) {
@@ -91,7 +96,7 @@ impl<'a, T: Scalar> Sampler<'a, T> {
         let (mut rows, mut ln_p) = (Array2::zeros((count, sites)), vec![0.0; count]);
         let out = rows.as_slice_mut().unwrap_or_default();
         out.par_chunks_mut(block::ROWS * sites).zip(ln_p.par_chunks_mut(block::ROWS)).enumerate().for_each_init(
-            || Block::new(self.tensors),
+            || Block::new(&self.tensors),
             |block, (number, (rows, ln_p))| block.draw(self, number, seed, rows, ln_p),
         );
         if let Some(sample) = ln_p.iter().position(|l| !l.is_finite()) {
