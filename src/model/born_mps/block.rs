@@ -205,7 +205,7 @@ impl<T: Scalar> Block<T> {
             }
         }
 
-        for round in 1..d {
+        for (round, &second) in order.iter().enumerate().skip(1) {
             // Only of two symbols the last is ever tried first.
             let split = pending.partition_point(|p| p.row < now.split);
             for (p, to) in pending.iter().zip(gathered.chunks_exact_mut(l)) {
@@ -213,7 +213,7 @@ impl<T: Scalar> Block<T> {
             }
             let (low, high) = gathered[..pending.len() * l].split_at(split * l);
             let (low_out, high_out) = products[..pending.len() * r].split_at_mut(split * r);
-            multiply(low, &matrix(order[round]), low_out);
+            multiply(low, &matrix(second), low_out);
             multiply(high, &matrix(first), high_out);
             let mut kept = 0;
             for j in 0..pending.len() {
@@ -221,7 +221,7 @@ impl<T: Scalar> Block<T> {
                 let (sample, product) = (now.sample[row], &products[j * r..(j + 1) * r]);
                 let weight = norm_squared(product);
                 let (whole, u) = (tried + weight, drawn.uniform(sample, site));
-                let symbol = if j < split { order[round] } else { first };
+                let symbol = if j < split { second } else { first };
                 // With the last symbol every weight is known, and their sum serves better than the sum rule.
                 let taken = match round + 1 == d {
                     true if j < split => u * whole >= tried,
@@ -346,7 +346,7 @@ fn norm_squared<T: Scalar>(vector: &[T]) -> f64 {
     }
     for half in [8, 4, 2, 1] {
         for j in 0..half {
-            sums[j] = sums[j] + sums[j + half];
+            sums[j] += sums[j + half];
         }
     }
     Real::to_f64(sums[0] + rest)
