@@ -238,8 +238,8 @@ fn tables_of_marginals_and_mutual_information_agree_with_enumeration() {
     let single = model.site_marginals().unwrap();
     let information = model.mutual_information().unwrap();
     for i in 0..dims.len() {
-        for v in 0..dims[i] {
-            assert!((single[i][v] - of(&[(i, v as u8)])).abs() < 1e-13);
+        for (v, p) in single[i].iter().enumerate() {
+            assert!((p - of(&[(i, v as u8)])).abs() < 1e-13);
         }
         for j in 0..dims.len() {
             let mut expected = 0.0;

@@ -54,10 +54,7 @@ fn cast<A: bytemuck::Pod, B: bytemuck::Pod>(values: Vec<A>) -> Vec<B> {
     bytemuck::allocation::cast_vec(values)
 }
 
-fn row_major<T: bytemuck::Pod, X: Copy + 'static>(m: MatRef<'_, X>) -> Vec<T>
-where
-    X: bytemuck::Pod,
-{
+fn row_major<T: bytemuck::Pod, X: bytemuck::Pod>(m: MatRef<'_, X>) -> Vec<T> {
     let mut values = Vec::with_capacity(m.nrows() * m.ncols());
     for i in 0..m.nrows() {
         values.extend((0..m.ncols()).map(|j| m[(i, j)]));
@@ -100,7 +97,7 @@ pub(super) unsafe fn gemm<T: Scalar>(
                 let beta = one_element(beta);
                 for j in 0..dst.ncols() {
                     for i in 0..dst.nrows() {
-                        dst[(i, j)] = beta * dst[(i, j)];
+                        dst[(i, j)] *= beta;
                     }
                 }
             }
