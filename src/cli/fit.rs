@@ -144,7 +144,7 @@ pub(super) struct Fit {
     /// Stop after so many seconds.
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     time_limit: Option<f64>,
-    /// Megabytes the environments may take.
+    /// Megabytes that samples, models and environments may take; below what they would, environments are made twice.
     #[arg(long, value_name = "MB")]
     memory: Option<u64>,
     /// Write one JSON line a sweep.
@@ -180,6 +180,9 @@ pub(super) struct Fit {
 pub(super) const TRIAL: f64 = 0.01;
 /// The amounts of smoothing that are tried at the end.
 pub(super) const SMOOTHING: [f64; 8] = [0.0, 0.0003, 0.001, 0.003, 0.01, 0.02, 0.04, 0.08];
+
+/// Bytes of the program itself, its libraries and their buffers.
+const PROGRAM: u64 = 16 << 20;
 
 /// Sweeps where none are asked for.
 const SWEEPS: usize = 10;
@@ -384,7 +387,7 @@ impl Fit {
     }
 
     fn plan<T: Scalar>(&self, run: &Run<BornMps<T>>, train: &Batch<u8>) -> Result<Exit> {
-        let bytes = run.memory(train)?;
+        let bytes = run.memory(train)? + PROGRAM;
         if self.json {
             print_json(&serde_json::json!({
                 "sites": train.sites(), "samples": train.samples(), "sweeps": run.settings.sweeps,

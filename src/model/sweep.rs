@@ -64,7 +64,7 @@ pub struct SweepSetup {
     pub seed: Seed,
     /// The largest bond dimension the sweeps will come to.
     pub max_bond: usize,
-    /// Bytes the environments may take; without it, all of them are kept.
+    /// Bytes that samples, models and environments may take; without it, all environments are kept.
     pub memory: Option<u64>,
 }
 

@@ -44,7 +44,7 @@ pub struct TwoSite {
     pub min_improvement: f64,
     /// Amplitude by which models are smoothed before they are judged by held-out samples; 0 leaves them as they are.
     pub smoothing: f64,
-    /// Bytes the environments may take; without it, all are kept.
+    /// Bytes that samples, models and environments may take; without it, all environments are kept.
     pub memory: Option<u64>,
     /// Decides how the data are dealt into mini-batches.
     pub seed: Seed,
@@ -263,7 +263,7 @@ impl<M: Sweepable> Run<M> {
         Ok(self.outcome(Stop::ScheduleEnded))
     }
 
-    /// Bytes the data and their environments will take at the most.
+    /// Bytes that samples, models and environments will take at the most.
     ///
     /// # Errors
     /// If the data do not fit the model, or the ceiling is too low.

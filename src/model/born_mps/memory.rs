@@ -5,12 +5,18 @@ use crate::error::{Error, Result};
 use crate::model::SweepSetup;
 use crate::scalar::Scalar;
 
-/// The smallest stride whose environments fit into the ceiling, and the bytes that samples and environments then take.
+/// Copies of the tensors that a run holds: the one that is swept, and the current, the last good and the best model.
+const MODELS: usize = 4;
+
+/// The smallest stride whose environments fit into the ceiling, and the bytes that samples, models and environments then
+/// take.
 ///
 /// Environments at multiples of the stride are kept; those between are made again, a stretch at a time, when the sweep
 /// comes by. A stride of about `sqrt(sites)` needs the least memory and makes each environment twice.
 pub(super) fn stride<T: Scalar>(parts: &[&Samples], dims: &[usize], setup: &SweepSetup) -> Result<(usize, u64)> {
-    let fixed: u64 = parts.iter().map(|s| s.bytes()).sum();
+    let bounds = bond_bounds(parts, dims, setup.max_bond);
+    let elements: usize = dims.iter().enumerate().map(|(k, d)| bounds[k] * d * bounds[k + 1]).sum();
+    let fixed: u64 = parts.iter().map(|s| s.bytes()).sum::<u64>() + (MODELS * elements * size_of::<T>()) as u64;
     let (left, right) = sizes::<T>(parts, dims, setup.max_bond);
     let Some(ceiling) = setup.memory else {
         return Ok((1, fixed + peak(&left, &right, 1)));
@@ -25,7 +31,7 @@ pub(super) fn stride<T: Scalar>(parts: &[&Samples], dims: &[usize], setup: &Swee
         least = least.min(bytes);
     }
     Err(Error::Memory {
-        what: "the environments of the training samples".into(),
+        what: "training (samples, models, environments)".into(),
         needed: least,
         ceiling,
         way_out: "raise the ceiling, or lower the bond dimension or the number of samples".into(),
@@ -33,7 +39,7 @@ pub(super) fn stride<T: Scalar>(parts: &[&Samples], dims: &[usize], setup: &Swee
 }
 
 /// The largest bond dimension each bond can come to: bounded by the sites and by the distinct samples on either side.
-pub(super) fn bond_bounds(parts: &[&Samples], dims: &[usize], max_bond: usize) -> Vec<usize> {
+fn bond_bounds(parts: &[&Samples], dims: &[usize], max_bond: usize) -> Vec<usize> {
     let sites = dims.len();
     let mut bounds = vec![1usize; sites + 1];
     for k in 1..sites {
