@@ -101,7 +101,7 @@ fn model<T: Scalar>(file: &TensorFile, name: &str, read: &[(&str, &BornMps<T>)])
     }
     let twin = read.iter().find(|(other, _)| *other == stored);
     twin.map(|(_, model)| (*model).clone())
-        .ok_or_else(|| damaged(format!("{name} is {:?}, which is no model of the run", quoted(stored))))
+        .ok_or_else(|| damaged(format!("{name} is \"{}\", which is no model of the run", quoted(stored))))
 }
 
 /// That no counter is near its end and the rate is one.

@@ -48,7 +48,7 @@ pub(super) fn check(file: &TensorFile, content: Content) -> Result<()> {
     match file.find("format") {
         Some("ansatz") => {}
         found => {
-            let found = found.map_or("no format".into(), |f| format!("format {:?}", quoted(f)));
+            let found = found.map_or("no format".into(), |f| format!("format \"{}\"", quoted(f)));
             let what = format!("a safetensors file, but with {found} in its metadata; give a file that ansatz wrote");
             return Err(Error::Format { what });
         }
@@ -61,12 +61,12 @@ pub(super) fn check(file: &TensorFile, content: Content) -> Result<()> {
                 file.find("ansatz_version").map_or("a later ansatz".into(), |v| format!("ansatz {}", quoted(v)));
             let this = env!("CARGO_PKG_VERSION");
             let what = format!(
-                "format version {later}, written by {writer}; this is ansatz {this}, which reads versions 1 to {VERSION}: \
+                "format version {later}, written by {writer}; this is ansatz {this}, which reads versions up to {VERSION}: \
                  use a newer ansatz"
             );
             return Err(Error::Format { what });
         }
-        _ => return Err(damaged(format!("version is {:?}, expected a number from 1 on", quoted(version)))),
+        _ => return Err(damaged(format!("version is \"{}\", expected a number from 1 on", quoted(version)))),
     }
     let found = file.text("content")?;
     if found == content.name() {
@@ -86,7 +86,7 @@ pub(super) fn kind(file: &TensorFile) -> Result<Kind> {
     [Kind::F32, Kind::F64, Kind::C32, Kind::C64]
         .into_iter()
         .find(|kind| kind.name() == name)
-        .ok_or_else(|| damaged(format!("scalar is {:?}, expected f32, f64, c32 or c64", quoted(name))))
+        .ok_or_else(|| damaged(format!("scalar is \"{}\", expected f32, f64, c32 or c64", quoted(name))))
 }
 
 /// The whole of a file, once its first bytes are those of a tensor file.

@@ -73,7 +73,7 @@ pub(super) fn unknown_model(name: &str) -> Error {
     let known = READERS.iter().map(|r| r.name).collect::<Vec<_>>().join(", ");
     let this = env!("CARGO_PKG_VERSION");
     Error::Format {
-        what: format!("model {:?} is not one that ansatz {this} reads ({known}); use a newer ansatz", quoted(name)),
+        what: format!("model \"{}\" is not one that ansatz {this} reads ({known}); use a newer ansatz", quoted(name)),
     }
 }
 
@@ -134,5 +134,5 @@ fn site_name(prefix: &str, site: usize) -> String {
 
 fn number<N: FromStr>(file: &TensorFile, key: &str) -> Result<N> {
     let text = file.text(key)?;
-    text.parse().map_err(|_| damaged(format!("{key} is {:?}, expected a whole number", quoted(text))))
+    text.parse().map_err(|_| damaged(format!("{key} is \"{}\", expected a whole number", quoted(text))))
 }

@@ -1,0 +1,187 @@
+//! Checkpoints: a run that is read from a file goes on as if it had never stopped.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ansatz::io::{
+    AnyRun, CheckpointKeeper, Extra, checkpoint_from_bytes, load_checkpoint, load_model, save_checkpoint,
+};
+use ansatz::train::{Keeper, Run, Schedule, SweepReport, TwoSite};
+use ansatz::{Batch, BornMps, Scalar, Seed};
+use num_complex::Complex32;
+use rand::RngExt;
+use serde_json::json;
+
+fn patterns(count: usize, sites: usize) -> Batch<u8> {
+    let mut stream = Seed(9).stream("patterns", 0);
+    let rows: Vec<Vec<u8>> = (0..count).map(|_| (0..sites).map(|_| stream.random_range(0..2u8)).collect()).collect();
+    Batch::from_rows(&rows).unwrap()
+}
+
+fn start<T: Scalar>() -> Run<BornMps<T>> {
+    let settings = TwoSite { mini_batches: Schedule::constant(3), steps: Schedule::constant(2), ..TwoSite::new(4, 12) };
+    Run::new(BornMps::random(&[2; 12], 2, Seed(2)).unwrap(), settings).unwrap()
+}
+
+fn saved<T: Scalar>(run: &Run<BornMps<T>>) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.checkpoint");
+    save_checkpoint(&path, run, &Extra::default()).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+/// Every stored state by way of its file, every so many bonds.
+struct ThroughFiles {
+    keeper: CheckpointKeeper,
+    path: std::path::PathBuf,
+    files: Vec<Vec<u8>>,
+}
+
+impl<T: Scalar> Keeper<BornMps<T>> for ThroughFiles {
+    fn due(&mut self) -> bool {
+        Keeper::<BornMps<T>>::due(&mut self.keeper)
+    }
+
+    fn keep(&mut self, run: &Run<BornMps<T>>) -> ansatz::Result<()> {
+        self.keeper.keep(run)?;
+        self.files.push(std::fs::read(&self.path).unwrap());
+        Ok(())
+    }
+}
+
+/// The stored states of a run, and the run at its end.
+fn stored<T: Scalar>(data: &Batch<u8>, valid: &Batch<u8>, every: usize) -> (Vec<Vec<u8>>, Run<BornMps<T>>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.checkpoint");
+    let keeper = CheckpointKeeper::new(&path, Some(every), None, Extra::default());
+    let mut keeper = ThroughFiles { keeper, path, files: Vec::new() };
+    let mut run = start::<T>();
+    run.fit(data, Some(valid), &mut (), &mut keeper).unwrap();
+    (keeper.files, run)
+}
+
+fn goes_on_exactly<T: Scalar>(own: fn(AnyRun) -> Option<Run<BornMps<T>>>) {
+    let (data, valid) = (patterns(60, 12), patterns(70, 12).select(&[61, 62, 63, 64, 65]).unwrap());
+    let (files, whole) = stored::<T>(&data, &valid, 17);
+    assert!(files.len() > 3, "{} checkpoints", files.len());
+    for file in files {
+        let (run, _) = checkpoint_from_bytes(&file, "run.checkpoint").unwrap();
+        let mut run = own(run).expect("another number type");
+        assert_eq!(saved(&run), file, "what is read and written again differs");
+        run.fit(&data, Some(&valid), &mut (), &mut ()).unwrap();
+        // What the clock says is no part of the result.
+        let timeless = |run: &Run<BornMps<T>>| -> Vec<SweepReport> {
+            run.progress.history.iter().map(|report| SweepReport { seconds: 0.0, ..*report }).collect()
+        };
+        assert_eq!(timeless(&run), timeless(&whole));
+        run.progress.history.clone_from(&whole.progress.history);
+        assert_eq!(saved(&run), saved(&whole), "the end differs");
+    }
+}
+
+#[test]
+fn a_run_read_from_a_file_ends_in_the_same_bits() {
+    goes_on_exactly::<f64>(|run| if let AnyRun::F64(run) = run { Some(run) } else { None });
+    goes_on_exactly::<Complex32>(|run| if let AnyRun::C32(run) = run { Some(run) } else { None });
+}
+
+#[test]
+fn models_that_are_equal_are_stored_once() {
+    let mut run = start::<f64>();
+    let one = saved(&run).len();
+    run.best = BornMps::random(&[2; 12], 5, Seed(7)).unwrap();
+    let two = saved(&run).len();
+    assert!(two > one + 8 * run.best.state().parameters(), "{one} and {two}");
+    let (AnyRun::F64(read), _) = checkpoint_from_bytes(&saved(&run), "run").unwrap() else { panic!("not f64") };
+    assert_eq!((&read.current, &read.good, &read.best), (&run.current, &run.good, &run.best));
+    assert_eq!((&read.settings, &read.progress), (&run.settings, &run.progress));
+}
+
+#[test]
+fn infinite_losses_and_settings_survive() {
+    let mut run = start::<f32>();
+    run.settings.rise = f64::INFINITY;
+    run.settings.rate = Schedule::new(0.1 + 0.2, [1.0 / 3.0]);
+    run.progress.good_nll = Some(5e-324);
+    run.progress.best_score = Some(f64::INFINITY);
+    let (AnyRun::F32(read), _) = checkpoint_from_bytes(&saved(&run), "run").unwrap() else { panic!("not f32") };
+    assert_eq!((read.settings, read.progress), (run.settings, run.progress));
+}
+
+#[test]
+fn a_keeper_is_due_after_bonds_or_time() {
+    let due = |keeper: &mut CheckpointKeeper| Keeper::<BornMps<f64>>::due(keeper);
+    let keeper = |bonds, every| CheckpointKeeper::new("unused", bonds, every, Extra::default());
+    let mut third = keeper(Some(3), None);
+    assert_eq!([due(&mut third), due(&mut third), due(&mut third)], [false, false, true]);
+    assert!(due(&mut keeper(Some(1000), Some(Duration::ZERO))));
+    let mut never = keeper(None, None);
+    assert!((0..1000).all(|_| !due(&mut never)));
+    let mut nowhere = CheckpointKeeper::new("no-such-folder/run", Some(1), None, Extra::default());
+    let error = nowhere.keep(&start::<f64>()).unwrap_err().to_string();
+    assert!(error.starts_with("no-such-folder/run: cannot write"), "{error}");
+}
+
+/// The checkpoint with another header.
+fn with_header(bytes: &[u8], edit: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut header = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    edit(&mut header);
+    let header = serde_json::to_vec(&header).unwrap();
+    [&(header.len() as u64).to_le_bytes(), header.as_slice(), &bytes[8 + length..]].concat()
+}
+
+#[test]
+fn what_is_wrong_with_a_checkpoint_is_told_in_one_line() {
+    let bytes = saved(&start::<f64>());
+    let edited = |key: &str, edit: &dyn Fn(&str) -> String| {
+        with_header(&bytes, |header| {
+            let text = &mut header["__metadata__"][key];
+            *text = json!(edit(text.as_str().unwrap()));
+        })
+    };
+    let cases = [
+        (edited("best", &|_| "worst".into()), "best is \"worst\", which is no model of the run"),
+        (edited("current", &|_| "good".into()), "current is \"good\""),
+        (edited("settings", &|s| s.replace("\"sweeps\":4", "\"sweeps\":-4")), "metadata settings"),
+        (edited("settings", &|s| s.replace("\"decay\":0.5", "\"decay\":1.5")), "settings: decay is 1.5"),
+        (edited("progress", &|s| s.replace("\"setbacks\":0", "\"setbacks\":18446744073709551615")), "out of range"),
+        (edited("progress", &|s| s.replace("\"rate_factor\":1.0", "\"rate_factor\":1e9")), "out of range"),
+        (edited("progress", &|_| "{}".into()), "metadata progress"),
+        (edited("model", &|_| "flow".into()), "model \"flow\""),
+        (bytes[..bytes.len() - 8].to_vec(), "cut short"),
+    ];
+    for (damaged, expected) in cases {
+        let error = checkpoint_from_bytes(&damaged, "run").unwrap_err().to_string();
+        assert!(error.starts_with("run: ") && error.contains(expected), "{error}, expected {expected}");
+        assert!(!error.contains(char::is_control), "{error}");
+    }
+}
+
+#[test]
+fn a_model_is_no_checkpoint_and_a_checkpoint_no_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.checkpoint");
+    save_checkpoint(&path, &start::<f64>(), &Extra::default()).unwrap();
+    let error = load_model(&path).unwrap_err().to_string();
+    assert!(error.contains("a checkpoint, where a model is needed") && error.contains("--resume"), "{error}");
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/born-mps-v1-f64.ansatz");
+    let error = load_checkpoint(&model).unwrap_err().to_string();
+    assert!(error.contains("a model, where a checkpoint is needed"), "{error}");
+}
+
+#[test]
+fn no_flipped_bit_of_a_checkpoint_makes_the_reader_panic() {
+    let bytes = saved(&start::<f32>());
+    for length in (0..bytes.len()).step_by(7) {
+        assert!(checkpoint_from_bytes(&bytes[..length], "run").is_err());
+    }
+    let mut stream = Seed(1).stream("bit flips", 0);
+    for _ in 0..3000 {
+        let mut damaged = bytes.clone();
+        let at = stream.random_range(0..damaged.len());
+        damaged[at] ^= 1 << stream.random_range(0..8);
+        // Some flips are harmless; none may panic.
+        let _ = checkpoint_from_bytes(&damaged, "run");
+    }
+}
