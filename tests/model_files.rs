@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ansatz::io::{AnyBornMps, Extra, load_model, model_from_bytes, save_model};
+use ansatz::io::{AnyBornMps, Extra, load_model, model_from_bytes, save_model, write_atomically};
 use ansatz::train::SweepReport;
 use ansatz::{Batch, BornMps, Error, GenerativeModel, Kind, Place, Scalar, Seed, for_kind};
 use num_complex::{Complex32, Complex64};
@@ -262,4 +262,30 @@ fn no_truncation_and_no_flipped_bit_makes_the_reader_panic() {
             }
         }
     }
+}
+
+#[test]
+fn a_write_that_fails_half_way_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.ansatz");
+    std::fs::write(&path, "before").unwrap();
+    let result = write_atomically(&path, |out| {
+        out.write_all(b"half")?;
+        Err(std::io::ErrorKind::StorageFull.into())
+    });
+    assert!(matches!(result, Err(Error::Io { action: "write", path: told, .. }) if told == path));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "before");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file was left");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_written_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+    std::fs::write(&target, "before").unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    write_atomically(&link, |out| out.write_all(b"after")).unwrap();
+    assert!(link.is_symlink());
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "after");
 }
