@@ -69,7 +69,7 @@ pub struct SweepSetup {
 }
 
 /// A model that can be improved one bond at a time: chains, trees, purified states.
-pub trait Sweepable: GenerativeModel<Value = u8> + Clone {
+pub trait Sweepable: GenerativeModel<Value = u8> + Clone + Send {
     /// What holds the environments while the bonds are passed.
     type Sweeper: BondSweeper<Model = Self>;
 

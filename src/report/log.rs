@@ -22,7 +22,7 @@ impl<W: Write> JsonLines<W> {
     }
 }
 
-impl<W: Write> Observer for JsonLines<W> {
+impl<W: Write + Send> Observer for JsonLines<W> {
     fn sweep(&mut self, report: &SweepReport) -> Result<ControlFlow<Stop>> {
         let failed = |source| Error::Io { path: self.path.clone(), action: "write", source };
         // In one piece, so that no reader sees half a line.

@@ -16,7 +16,7 @@ use crate::train::{BondReport, Observer, Stop, SweepReport};
 pub struct Progress {
     bar: ProgressBar,
     /// Where plain lines go, if anywhere.
-    plain: Option<Box<dyn Write>>,
+    plain: Option<Box<dyn Write + Send>>,
     clock: Instant,
     pace: Pace,
     /// Sweeps planned.
@@ -33,11 +33,11 @@ impl Progress {
     pub fn stderr(sweeps: usize, verbose: bool) -> Self {
         let terminal = io::stderr().is_terminal();
         let target = if terminal { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
-        let plain = (verbose && !terminal).then(|| Box::new(io::stderr()) as Box<dyn Write>);
+        let plain = (verbose && !terminal).then(|| Box::new(io::stderr()) as Box<dyn Write + Send>);
         Progress::new(sweeps, target, plain)
     }
 
-    fn new(sweeps: usize, target: ProgressDrawTarget, plain: Option<Box<dyn Write>>) -> Self {
+    fn new(sweeps: usize, target: ProgressDrawTarget, plain: Option<Box<dyn Write + Send>>) -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), target);
         if let Ok(style) = ProgressStyle::with_template("{bar:10.cyan/dim} {wide_msg}") {
             bar.set_style(style.progress_chars("━╸─"));

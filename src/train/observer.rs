@@ -10,8 +10,9 @@ use crate::error::{Error, Result};
 
 /// Told as a run goes on; both hooks may be left out.
 ///
-/// To stop the run return [`ControlFlow::Break`]; the reason goes into the [`Outcome`](super::Outcome).
-pub trait Observer {
+/// To stop the run return [`ControlFlow::Break`]; the reason goes into the [`Outcome`](super::Outcome). Runs go on within
+/// the thread pool, so an observer has to be `Send`.
+pub trait Observer: Send {
     /// After a bond: `sweep` sweeps are complete, and `step + 1` of the `steps` bond updates of the next.
     ///
     /// # Errors

@@ -166,7 +166,7 @@ pub struct Run<M> {
 }
 
 /// Stores a run while it goes on.
-pub trait Keeper<M> {
+pub trait Keeper<M>: Send {
     /// Whether the run should be stored now; asked after each bond.
     fn due(&mut self) -> bool;
 
@@ -228,6 +228,18 @@ impl<M: Sweepable> Run<M> {
         keeper: &mut dyn Keeper<M>,
     ) -> Result<Outcome> {
         self.settings.validate()?;
+        // Within the pool from here on: from outside, each of the many short parallel stretches would put this thread to
+        // sleep and wake it again.
+        rayon::scope(|_| self.fit_within_pool(train, valid, watch, keeper))
+    }
+
+    fn fit_within_pool(
+        &mut self,
+        train: &Batch<u8>,
+        valid: Option<&Batch<u8>>,
+        watch: &mut dyn Observer,
+        keeper: &mut dyn Keeper<M>,
+    ) -> Result<Outcome> {
         let start = Instant::now();
         let mut dealt = 0;
         let mut sweeper: Option<M::Sweeper> = None;
