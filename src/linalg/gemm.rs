@@ -128,7 +128,7 @@ pub fn matmul<T: Scalar>(a: &ArrayView2<T>, op_a: Op, b: &ArrayView2<T>, op_b: O
 }
 
 /// Operations below which entering the thread pool costs more than it gives.
-const PARALLEL_FROM: usize = 1 << 20;
+const PARALLEL_FROM: usize = 1 << 17;
 
 /// [`gemm`] over the threads of the pool, for a product that is large and alone.
 ///
@@ -148,7 +148,7 @@ pub fn gemm_parallel<T: Scalar>(
     let (rows, cols) = c.dim();
     let inner = if matches!(op_a, Op::None | Op::Conj) { a.ncols() } else { a.nrows() };
     let by_rows = matches!(op_a, Op::None | Op::Conj);
-    let panels = (rows / 48).min(8);
+    let panels = (rows / 24).min(4);
     if rows.saturating_mul(cols).saturating_mul(inner) < PARALLEL_FROM || panels < 2 {
         return gemm(alpha, a, op_a, b, op_b, beta, c);
     }

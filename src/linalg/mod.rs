@@ -14,6 +14,7 @@ mod gemm;
 mod qr;
 mod svd;
 mod truncation;
+mod wide;
 
 #[cfg_attr(feature = "openblas", path = "openblas.rs")]
 #[cfg_attr(not(feature = "openblas"), path = "faer.rs")]
@@ -26,3 +27,4 @@ pub use gemm::{Op, gemm, gemm_parallel, matmul};
 pub use qr::{lq, qr};
 pub use svd::{Svd, TruncatedSvd, singular_values, svd, truncated_svd};
 pub use truncation::{Cut, Truncation};
+pub use wide::wide;

@@ -135,14 +135,15 @@ impl<T: Scalar> BornMps<T> {
             let (samples, of_row) = Samples::with_rows(&batch.select(rows)?, &dims);
             let mut environment = Environment::edge();
             for (site, tensor) in self.state.tensors().iter().enumerate() {
-                environment = environment.advance(samples.prefixes(site + 1), &tensor.view(), Side::Left, Vec::new());
+                environment =
+                    environment.advance(samples.prefixes(site + 1), &tensor.view(), Side::Left, Default::default());
             }
             let class = samples.full_classes();
             for (&row, &distinct) in rows.iter().zip(&of_row) {
                 let c = class[distinct] as usize;
                 let psi = environment.rows[[c, 0]];
                 // Of the modulus, not its square, which may underflow.
-                result[row] = 2.0 * (Real::to_f64(psi.abs()).ln() + environment.ln_scale[c]);
+                result[row] = 2.0 * (Real::to_f64(psi.abs()).ln() + environment.ln_scale(c));
             }
         }
         if let Some(sample) = result.iter().position(|l| l.is_nan()) {

@@ -4,6 +4,8 @@
 //! samples agree for a long way, so environments are kept one for each distinct prefix (and suffix), and equal samples
 //! are merged into one with a weight. Both savings are exact.
 
+use std::ops::Range;
+
 use ndarray::ArrayView2;
 
 use crate::model::Batch;
@@ -37,6 +39,17 @@ impl Level {
     /// Number of classes.
     pub fn len(&self) -> usize {
         self.parent.len()
+    }
+
+    /// The first class with this symbol whose parent is `parent` or a later one.
+    pub fn before(&self, symbol: usize, parent: usize) -> usize {
+        let range = self.start[symbol]..self.start[symbol + 1];
+        range.start + self.parent[range].partition_point(|&p| (p as usize) < parent)
+    }
+
+    /// The classes that end in `outer` and whose parents, at the level `inner`, end in `symbol`.
+    pub fn group(&self, inner: &Level, symbol: usize, outer: usize) -> Range<usize> {
+        self.before(outer, inner.start[symbol])..self.before(outer, inner.start[symbol + 1])
     }
 }
 
@@ -100,6 +113,11 @@ impl Samples {
     /// Number of distinct samples.
     pub fn len(&self) -> usize {
         self.weights.len()
+    }
+
+    /// The symbols of the distinct samples at a site.
+    pub fn symbols(&self, site: usize) -> &[u8] {
+        &self.symbols[site]
     }
 
     /// The symbol of a distinct sample at a site.

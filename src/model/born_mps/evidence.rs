@@ -128,12 +128,12 @@ impl<T: Scalar> BornMps<T> {
         if lead == after_last {
             let mut left = Environment::edge();
             for (site, tensor) in tensors.iter().enumerate().take(lead) {
-                left = left.advance(samples.prefixes(site + 1), tensor, Side::Left, Vec::new());
+                left = left.advance(samples.prefixes(site + 1), tensor, Side::Left, Default::default());
             }
             position.seek(samples, lead, sites);
             let ln = |&class: &u32| {
                 let class = class as usize;
-                2.0 * (frobenius(&left.rows.slice(s![class..=class, ..])).ln() + left.ln_scale[class])
+                2.0 * (frobenius(&left.rows.slice(s![class..=class, ..])).ln() + left.ln_scale(class))
             };
             return Ok(position.prefix.iter().map(ln).collect());
         }
@@ -141,7 +141,7 @@ impl<T: Scalar> BornMps<T> {
         let right = (trail < sites).then(|| {
             let mut right = Environment::edge();
             for site in (trail..sites).rev() {
-                right = right.advance(samples.suffixes(site), &tensors[site], Side::Right, Vec::new());
+                right = right.advance(samples.suffixes(site), &tensors[site], Side::Right, Default::default());
             }
             position.seek(samples, 0, trail);
             (right, position.suffix.clone())
@@ -175,7 +175,7 @@ impl<T: Scalar> Query<'_, T> {
             Some((right, class)) if factor.possible() => {
                 let with = |&row: &usize| {
                     let class = class[row] as usize;
-                    factor.ln_weight_with(right.rows.row(class), right.ln_scale[class])
+                    factor.ln_weight_with(right.rows.row(class), right.ln_scale(class))
                 };
                 rows.iter().map(with).collect()
             }

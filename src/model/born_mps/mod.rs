@@ -4,6 +4,7 @@ mod block;
 mod born;
 mod classes;
 mod conditional;
+mod descent;
 mod environments;
 mod evidence;
 mod marginal;

@@ -7,15 +7,22 @@
 //! ```
 //!
 //! and `G = 2 sum_i w_i conj(L_i R_i / psi_i) - 2 M` (at the symbols of sample `i`) descends.
+//!
+//! Both sums run over classes, not samples. Of the two sides of the bond the one with fewer classes is followed over the
+//! bond; all samples of a class are first summed up on the other side,
+//!
+//! ```text
+//!   S_c = sum_{i in c} w_i Y_i / psi_i ,        G[s, t] = 2 conj sum_{c with symbols s, t} X_c S_c .
+//! ```
 
 use std::ops::Range;
 
-use ndarray::{Array2, Array4, ArrayView2, ArrayView4, ArrayViewMut1, ArrayViewMut2, Axis, s};
+use ndarray::{Array3, Array4, ArrayView2, ArrayView4, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
 use super::classes::{Level, Position, Samples};
-use super::environments::{Environment, PARALLEL_FROM, listed};
-use crate::linalg::{Op, gemm};
+use super::environments::{Environment, PARALLEL_FROM, listed, power_of_two};
+use crate::linalg::{Op, gemm, wide};
 use crate::scalar::{Real, Scalar};
 
 /// The environments of all samples on both sides of a bond.
@@ -29,17 +36,405 @@ pub(super) struct Bond<'a, T> {
     pub right: &'a Environment<T>,
 }
 
-/// Amplitudes of all samples as seen from one bond.
-pub(super) struct Amplitudes<T> {
-    /// `w_i L_i R_i / psi_i` is `factor_i` times the scaled environments.
-    pub factor: Vec<T>,
+/// What lies between the environments of a bond.
+pub(super) enum Centre<'a, T> {
+    /// The left site is the centre, and an environment includes the right one (suffix classes from `site + 1` on).
+    Left(&'a Array3<T>, &'a Environment<T>),
+    /// The right site is the centre, and an environment includes the left one (prefix classes of `site + 1` symbols).
+    Right(&'a Array3<T>, &'a Environment<T>),
+    /// Both sites in one tensor `[left, s, t, right]`.
+    Merged(ArrayView4<'a, T>),
+}
+
+/// The likelihood of all samples as seen from one bond.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Likelihood {
     /// Mean negative log-likelihood, nats.
     pub nll: f64,
     /// A distinct sample whose amplitude is zero or not finite.
     pub bad: Option<usize>,
 }
 
+/// Memory of one bond that serves the next.
+#[derive(Default)]
+pub(super) struct Workspace<T> {
+    /// `S_c`, `[classes, bond]`.
+    sums: Vec<T>,
+    parts: Vec<Part<T>>,
+    /// The samples of class `c` are `order[start[c] .. start[c + 1]]`.
+    start: Vec<usize>,
+    order: Vec<u32>,
+}
+
+/// What one task needs for itself.
+#[derive(Default)]
+struct Part<T> {
+    outer: Vec<T>,
+    gathered: Vec<T>,
+    /// For each symbol: the row of sums that comes next, and whether anything stands in it.
+    cursor: Vec<(usize, bool)>,
+    nll: f64,
+    bad: Option<usize>,
+}
+
+/// Classes a task works on.
+const CLASSES: usize = 256;
+const MOST_PARTS: usize = 64;
+
+/// One side of the bond, followed over it: `x0` at its outer end, `level1` past the near site, `level2` past both.
+struct Way<'a, T> {
+    left_first: bool,
+    x0: &'a Environment<T>,
+    y0: &'a Environment<T>,
+    level1: &'a Level,
+    level2: &'a Level,
+}
+
+impl<T: Scalar> Way<'_, T> {
+    /// The class at `x0` that a class past both sites comes from.
+    fn origin(&self, class: usize) -> u32 {
+        self.level1.parent[self.level2.parent[class] as usize]
+    }
+}
+
+impl<'a, T: Scalar> Bond<'a, T> {
+    fn way(&self) -> Way<'a, T> {
+        let (k, samples) = (self.site, self.samples);
+        let left_first = samples.prefixes(k + 2).len() <= samples.suffixes(k).len();
+        let (x0, y0) = if left_first { (self.left, self.right) } else { (self.right, self.left) };
+        let (level1, level2) = if left_first {
+            (samples.prefixes(k + 1), samples.prefixes(k + 2))
+        } else {
+            (samples.suffixes(k + 1), samples.suffixes(k))
+        };
+        Way { left_first, x0, y0, level1, level2 }
+    }
+
+    /// Amplitudes of all samples, and their sums over classes for [`gradient`](Self::gradient) to use.
+    pub fn sum_up(&self, centre: &Centre<T>, position: &mut Position, work: &mut Workspace<T>) -> Likelihood {
+        self.evaluate(centre, position, work, true)
+    }
+
+    /// Amplitudes of all samples.
+    pub fn likelihood(&self, centre: &Centre<T>, position: &mut Position, work: &mut Workspace<T>) -> Likelihood {
+        self.evaluate(centre, position, work, false)
+    }
+
+    fn evaluate(
+        &self,
+        centre: &Centre<T>,
+        position: &mut Position,
+        work: &mut Workspace<T>,
+        with_sums: bool,
+    ) -> Likelihood {
+        let (k, way) = (self.site, self.way());
+        // Whether classes are followed over the near site only, and met by an environment that includes the far one.
+        let near = matches!((way.left_first, centre), (true, Centre::Left(..)) | (false, Centre::Right(..)));
+        let at = if near { k + 1 } else { k + 2 * usize::from(way.left_first) };
+        position.seek(self.samples, at, at);
+        let (ids, others) =
+            if way.left_first { (&position.prefix, &position.suffix) } else { (&position.suffix, &position.prefix) };
+        let level = if near { way.level1 } else { way.level2 };
+        let (classes, width) = (level.len(), way.y0.rows.ncols());
+        let Workspace { sums, parts, start, order } = work;
+        sort(ids, classes, start, order);
+        sums.resize(way.level2.len() * width, T::zero());
+
+        let mult = classes * way.x0.rows.ncols() * width;
+        let count = if mult < PARALLEL_FROM { 1 } else { classes.div_ceil(CLASSES).clamp(1, MOST_PARTS) };
+        parts.resize_with(count.max(parts.len()), Part::default);
+        let length = classes.div_ceil(count);
+        let mut tasks = Vec::with_capacity(count);
+        // Where the sums of each task stand: a stretch for each far symbol, or one stretch.
+        let dim = if near { way.level2.start.len() - 1 } else { 1 };
+        let mut rest: Vec<&mut [T]> = Vec::with_capacity(dim);
+        let mut tail: &mut [T] = sums;
+        for symbol in 0..dim {
+            let until = if near { way.level2.start[symbol + 1] - way.level2.start[symbol] } else { classes };
+            let (head, more) = tail.split_at_mut(until * width);
+            rest.push(head);
+            tail = more;
+        }
+        let mut taken = vec![0; dim];
+        for (number, part) in parts[..count].iter_mut().enumerate() {
+            let range = (number * length).min(classes)..((number + 1) * length).min(classes);
+            let mut slices = Vec::with_capacity(dim);
+            for (symbol, rest) in rest.iter_mut().enumerate() {
+                let end =
+                    if near { way.level2.before(symbol, range.end) - way.level2.start[symbol] } else { range.end };
+                let (head, more) = std::mem::take(rest).split_at_mut((end - taken[symbol]) * width);
+                slices.push(head);
+                *rest = more;
+                taken[symbol] = end;
+            }
+            tasks.push((range, slices, part));
+        }
+        let group = Group { bond: self, way: &way, centre, near, others, start, order, with_sums };
+        let run = |(range, slices, part): (Range<usize>, Vec<&mut [T]>, &mut Part<T>)| group.work(range, slices, part);
+        if count > 1 {
+            tasks.into_par_iter().with_max_len(1).for_each(run);
+        } else {
+            tasks.into_iter().for_each(run);
+        }
+        Likelihood {
+            nll: parts[..count].iter().map(|p| p.nll).sum(),
+            bad: parts[..count].iter().filter_map(|p| p.bad).min(),
+        }
+    }
+
+    /// `2 sum_i w_i conj(L_i R_i / psi_i)`, written over `gradient` `[left, s, t, right]`.
+    pub fn gradient(&self, work: &Workspace<T>, gradient: &mut Array4<T>) {
+        let way = self.way();
+        let (dl, ds, dt, dr) = gradient.dim();
+        let (classes, width, height) = (way.level2.len(), way.y0.rows.ncols(), way.x0.rows.ncols());
+        let parallel = classes * dl * dr >= PARALLEL_FROM;
+        let Ok(sums) = ArrayView2::from_shape((classes, width), &work.sums) else { return };
+        // Cut along the side that is gathered, so that no row is copied twice.
+        let middle = if parallel && height >= 16 { height / 2 } else { height };
+        let mut tasks = Vec::with_capacity(2 * ds * dt);
+        let mut planes = gradient.view_mut();
+        for sy in 0..ds {
+            let (plane, rest) = planes.split_at(Axis(1), 1);
+            planes = rest;
+            let mut blocks = plane.index_axis_move(Axis(1), 0);
+            for t in 0..dt {
+                let (block, rest) = blocks.split_at(Axis(1), 1);
+                blocks = rest;
+                let (near, far) = if way.left_first { (sy, t) } else { (t, sy) };
+                let range = way.level2.group(way.level1, near, far);
+                let mut block = block.index_axis_move(Axis(1), 0);
+                if range.is_empty() {
+                    block.fill(T::zero());
+                    continue;
+                }
+                let (a, b) = block.split_at(Axis(usize::from(!way.left_first)), middle);
+                tasks.push((range.clone(), 0..middle, a));
+                if middle < height {
+                    tasks.push((range, middle..height, b));
+                }
+            }
+        }
+        let run = |gathered: &mut Vec<T>, (range, columns, mut block): Block<T>| {
+            let part = way.x0.rows.slice(s![.., columns]);
+            let rows = listed(&part, range.clone().map(|c| way.origin(c)), gathered);
+            let sums = sums.slice(s![range, ..]);
+            let (l, r): (ArrayView2<T>, ArrayView2<T>) = if way.left_first { (rows, sums) } else { (sums, rows) };
+            gemm(T::from_f64(2.0), &l, Op::Transpose, &r, Op::None, T::zero(), &mut block);
+            if T::IS_COMPLEX {
+                block.mapv_inplace(T::conj);
+            }
+        };
+        if parallel {
+            // The large ones first.
+            tasks.sort_by_key(|(range, ..)| std::cmp::Reverse(range.len()));
+            tasks.into_par_iter().with_max_len(1).for_each_init(Vec::new, run);
+        } else {
+            let mut gathered = Vec::new();
+            tasks.into_iter().for_each(|task| run(&mut gathered, task));
+        }
+    }
+}
+
+/// Classes, columns of the gathered side, and the part of the gradient they make.
+type Block<'a, T> = (Range<usize>, Range<usize>, ArrayViewMut2<'a, T>);
+
+/// What all tasks of one evaluation share.
+struct Group<'a, 'b, 'c, T> {
+    bond: &'a Bond<'b, T>,
+    way: &'a Way<'b, T>,
+    centre: &'a Centre<'c, T>,
+    near: bool,
+    /// The class of each sample on the other side.
+    others: &'a [u32],
+    start: &'a [usize],
+    order: &'a [u32],
+    with_sums: bool,
+}
+
+impl<T: Scalar> Group<'_, '_, '_, T> {
+    fn work(&self, range: Range<usize>, sums: Vec<&mut [T]>, part: &mut Part<T>) {
+        self.outer(range.clone(), part);
+        wide(
+            #[inline(always)]
+            || self.meet(range, sums, part),
+        );
+    }
+
+    /// The rows of the classes in `range`, taken over the centre, into `part.outer`.
+    fn outer(&self, range: Range<usize>, part: &mut Part<T>) {
+        let Way { left_first, x0, level1, level2, .. } = *self.way;
+        let op = if left_first { Op::None } else { Op::Transpose };
+        let width = match self.centre {
+            Centre::Left(tensor, _) | Centre::Right(tensor, _) => {
+                if left_first {
+                    tensor.dim().2
+                } else {
+                    tensor.dim().0
+                }
+            }
+            Centre::Merged(_) => self.way.y0.rows.ncols(),
+        };
+        part.outer.resize(range.len() * width, T::zero());
+        let Ok(mut outer) = ArrayViewMut2::from_shape((range.len(), width), &mut part.outer) else { return };
+        let gathered = &mut part.gathered;
+        let mut multiply = |classes: Range<usize>, rows: &ArrayView2<T>, matrix: &ArrayView2<T>| {
+            let mut out = outer.slice_mut(s![classes.start - range.start..classes.end - range.start, ..]);
+            gemm(T::one(), rows, Op::None, matrix, op, T::zero(), &mut out);
+        };
+        let common = |a: Range<usize>| a.start.max(range.start)..a.end.min(range.end);
+        match self.centre {
+            Centre::Left(tensor, beyond) | Centre::Right(tensor, beyond) => {
+                // The centre is the site next to x0, or the one after it.
+                let (level, from) = if self.near { (level1, &x0.rows) } else { (level2, &beyond.rows) };
+                for symbol in 0..tensor.dim().1 {
+                    let classes = common(level.start[symbol]..level.start[symbol + 1]);
+                    if !classes.is_empty() {
+                        let from = from.view();
+                        let rows = listed(&from, level.parent[classes.clone()].iter().copied(), gathered);
+                        multiply(classes, &rows, &tensor.slice(s![.., symbol, ..]));
+                    }
+                }
+            }
+            Centre::Merged(merged) => {
+                let (_, ds, dt, _) = merged.dim();
+                for (sy, t) in (0..ds).flat_map(|sy| (0..dt).map(move |t| (sy, t))) {
+                    let (near, far) = if left_first { (sy, t) } else { (t, sy) };
+                    let classes = common(level2.group(level1, near, far));
+                    if !classes.is_empty() {
+                        let from = x0.rows.view();
+                        let rows = listed(&from, classes.clone().map(|c| self.way.origin(c)), gathered);
+                        multiply(classes, &rows, &merged.slice(s![.., sy, t, ..]));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Amplitudes of the samples in these classes, and the sums of their factors.
+    #[inline(always)]
+    fn meet(&self, range: Range<usize>, mut sums: Vec<&mut [T]>, part: &mut Part<T>) {
+        let Way { left_first, x0, y0, level1, .. } = *self.way;
+        let (samples, k) = (self.bond.samples, self.bond.site);
+        let far_symbols = samples.symbols(if left_first { k + 1 } else { k });
+        // The environment that is met, its classes at the other end of the bond, and the powers of two of the classes.
+        let (met, level_y) = match self.centre {
+            Centre::Left(_, beyond) if self.near => (*beyond, Some(samples.suffixes(k + 1))),
+            Centre::Right(_, beyond) if self.near => (*beyond, Some(samples.prefixes(k + 1))),
+            _ => (y0, None),
+        };
+        let (met_rows, y_rows) = (flat(&met.rows), flat(&y0.rows));
+        let (met_width, width) = (met.rows.ncols(), y0.rows.ncols());
+        part.cursor.clear();
+        part.cursor.resize(sums.len(), (0, false));
+        part.bad = None;
+        let mut total = LnSum::default();
+        for (row, class) in part.outer.chunks_exact(met_width).zip(range) {
+            // Powers of two: of the rows before the centre, and of the row that includes the other site.
+            let (inner, outer) = match self.centre {
+                _ if self.near => {
+                    let e = x0.exponent[level1.parent[class] as usize];
+                    (e, e)
+                }
+                Centre::Left(_, beyond) | Centre::Right(_, beyond) => (
+                    x0.exponent[self.way.origin(class) as usize],
+                    beyond.exponent[self.way.level2.parent[class] as usize],
+                ),
+                Centre::Merged(_) => {
+                    let e = x0.exponent[self.way.origin(class) as usize];
+                    (e, e)
+                }
+            };
+            for &i in &self.order[self.start[class]..self.start[class + 1]] {
+                let i = i as usize;
+                let y = self.others[i] as usize;
+                let y_inner = level_y.map_or(y, |level| level.parent[y] as usize);
+                let psi = dot(row, &met_rows[y * met_width..(y + 1) * met_width]);
+                let weight = samples.weights[i];
+                let fine = total.add(psi, outer + met.exponent[y], weight);
+                if !fine {
+                    part.bad = Some(part.bad.map_or(i, |bad| bad.min(i)));
+                }
+                if !self.with_sums {
+                    continue;
+                }
+                let shift = inner + y0.exponent[y_inner] - outer - met.exponent[y];
+                let scale = if shift == 0 { weight } else { weight * power_of_two(shift) };
+                let factor = if fine { T::from_f64(scale) / psi } else { T::zero() };
+                let from = &y_rows[y_inner * width..(y_inner + 1) * width];
+                let symbol = if self.near { usize::from(far_symbols[i]) } else { 0 };
+                let (at, started) = &mut part.cursor[symbol];
+                let to = &mut sums[symbol][*at * width..(*at + 1) * width];
+                if *started {
+                    to.iter_mut().zip(from).for_each(|(x, &y)| *x += factor * y);
+                } else {
+                    to.iter_mut().zip(from).for_each(|(x, &y)| *x = factor * y);
+                    *started = true;
+                }
+            }
+            for (at, started) in &mut part.cursor {
+                *at += usize::from(*started);
+                *started = false;
+            }
+        }
+        part.nll = -total.finish();
+    }
+}
+
+/// `sum of w ln |psi|^2`, with few logarithms: as long as the weight stays the same, factors are multiplied.
+#[derive(Default)]
+struct LnSum {
+    total: f64,
+    weight: f64,
+    /// A product of factors in `[1, 2)`, and the powers of two left out of it.
+    product: f64,
+    exponent: i64,
+    count: u32,
+}
+
+impl LnSum {
+    /// Adds `weight ln |psi 2^exponent|^2`; false if that is not finite.
+    #[inline(always)]
+    fn add<T: Scalar>(&mut self, psi: T, exponent: i32, weight: f64) -> bool {
+        let (re, im) = (Real::to_f64(psi.re()), Real::to_f64(psi.im()));
+        let mut square = re * re + im * im;
+        let mut power = 2 * i64::from(exponent);
+        if !square.is_normal() {
+            // Near the ends of the range the square leaves it before the number does.
+            let size = re.hypot(im);
+            if !(size > 0.0 && size.is_finite()) {
+                return false;
+            }
+            let factor = if size < 1.0 { 2.0_f64.powi(600) } else { 2.0_f64.powi(-600) };
+            square = (re * factor).powi(2) + (im * factor).powi(2);
+            power += if size < 1.0 { -1200 } else { 1200 };
+        }
+        // 512 factors below 2 stay in range.
+        if weight.to_bits() != self.weight.to_bits() || self.count == 512 {
+            self.flush();
+            self.weight = weight;
+        }
+        let bits = square.to_bits();
+        self.exponent += power + (bits >> 52) as i64 - 1023;
+        self.product *= f64::from_bits((bits & ((1 << 52) - 1)) | (1023 << 52));
+        self.count += 1;
+        true
+    }
+
+    fn flush(&mut self) {
+        if self.count > 0 {
+            self.total += self.weight * (self.product.ln() + self.exponent as f64 * std::f64::consts::LN_2);
+        }
+        (self.product, self.exponent, self.count) = (1.0, 0, 0);
+    }
+
+    fn finish(mut self) -> f64 {
+        self.flush();
+        self.total
+    }
+}
+
 /// `a . b` without conjugation.
+#[inline(always)]
 fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
     // Eight independent sums, so that the additions need not wait for one another.
     let mut sums = [T::zero(); 8];
@@ -53,195 +448,23 @@ fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
     (sums[0] + sums[4]) + (sums[1] + sums[5]) + ((sums[2] + sums[6]) + (sums[3] + sums[7])) + rest
 }
 
-fn row<T>(a: &Array2<T>, i: usize) -> &[T] {
-    let width = a.ncols();
-    a.as_slice().map_or(&[], |all| &all[i * width..(i + 1) * width])
+fn flat<T>(rows: &ndarray::Array2<T>) -> &[T] {
+    rows.as_slice().unwrap_or(&[])
 }
 
-impl<T: Scalar> Bond<'_, T> {
-    /// Amplitudes from the environments that already contain the two sites: `psi_i = outer_left_i . outer_right_i`.
-    pub fn amplitudes(
-        &self,
-        outer_left: &Environment<T>,
-        outer_right: &Environment<T>,
-        position: &mut Position,
-    ) -> Amplitudes<T> {
-        let k = self.site;
-        position.seek(self.samples, k + 1, k + 1);
-        let (prefix, suffix) = (&position.prefix, &position.suffix);
-        let (parents_l, parents_r) = (&self.samples.prefixes(k + 1).parent, &self.samples.suffixes(k + 1).parent);
-        self.weigh(|i| {
-            let (e, f) = (prefix[i] as usize, suffix[i] as usize);
-            let ln = outer_left.ln_scale[e] + outer_right.ln_scale[f];
-            let inner = self.left.ln_scale[parents_l[e] as usize] + self.right.ln_scale[parents_r[f] as usize];
-            (dot(row(&outer_left.rows, e), row(&outer_right.rows, f)), ln, inner)
-        })
+/// The samples by class: those of class `c` are `order[start[c] .. start[c + 1]]`, ascending.
+fn sort(ids: &[u32], classes: usize, start: &mut Vec<usize>, order: &mut Vec<u32>) {
+    start.clear();
+    start.resize(classes + 2, 0);
+    ids.iter().for_each(|&c| start[c as usize + 2] += 1);
+    for c in 2..start.len() {
+        start[c] += start[c - 1];
     }
-
-    /// Amplitudes from a merged tensor `[left, s, t, right]`.
-    pub fn amplitudes_of(&self, merged: &ArrayView4<T>, position: &mut Position) -> Amplitudes<T> {
-        let k = self.site;
-        position.seek(self.samples, k + 2, k + 2);
-        let groups = self.samples.prefixes(k + 2);
-        let inner = self.samples.prefixes(k + 1);
-        let mut products = Array2::zeros((groups.len(), merged.dim().3));
-        let parents: Vec<u32> = groups.parent.iter().map(|&e| inner.parent[e as usize]).collect();
-        let (_, ds, dt, _) = merged.dim();
-        let mut gathered = Vec::new();
-        for t in 0..dt {
-            for sy in 0..ds {
-                let range = group(groups, inner, sy, t);
-                if range.is_empty() {
-                    continue;
-                }
-                let all = self.left.rows.view();
-                let rows = listed(&all, &parents[range.clone()], &mut gathered);
-                let block = merged.slice(s![.., sy, t, ..]);
-                gemm(
-                    T::one(),
-                    &rows.view(),
-                    Op::None,
-                    &block,
-                    Op::None,
-                    T::zero(),
-                    &mut products.slice_mut(s![range, ..]),
-                );
-            }
-        }
-        let (prefix, suffix) = (&position.prefix, &position.suffix);
-        self.weigh(|i| {
-            let (g, q) = (prefix[i] as usize, suffix[i] as usize);
-            let ln = self.left.ln_scale[parents[g] as usize] + self.right.ln_scale[q];
-            (dot(row(&products, g), row(&self.right.rows, q)), ln, ln)
-        })
-    }
-
-    /// Turns (scaled amplitude, its log-scale, the log-scale of the environments) into factors.
-    fn weigh(&self, amplitude: impl Fn(usize) -> (T, f64, f64)) -> Amplitudes<T> {
-        let mut result = Amplitudes { factor: Vec::with_capacity(self.samples.len()), nll: 0.0, bad: None };
-        for (i, &w) in self.samples.weights.iter().enumerate() {
-            let (psi, ln, inner) = amplitude(i);
-            let size = Real::to_f64(psi.abs_sq()).sqrt();
-            if !(size > 0.0 && size.is_finite()) {
-                result.bad.get_or_insert(i);
-            }
-            result.nll -= 2.0 * w * (size.ln() + ln);
-            result.factor.push(T::from_f64(w * (inner - ln).exp()) / psi);
-        }
-        result
-    }
-
-    /// `2 sum_i w_i conj(L_i R_i / psi_i)`, written into `gradient` `[left, s, t, right]`, which has to be zero.
-    pub fn gradient(&self, factor: &[T], position: &mut Position, gradient: &mut Array4<T>) {
-        let k = self.site;
-        let (by_prefix, by_suffix) = (self.samples.prefixes(k + 2), self.samples.suffixes(k));
-        // Samples are summed up on the side that has fewer classes; the product then runs over those.
-        let left_first = by_prefix.len() <= by_suffix.len();
-        let (ids, summed, groups, inner, kept) = if left_first {
-            position.seek(self.samples, k + 2, k + 2);
-            (&position.prefix, self.right, by_prefix, self.samples.prefixes(k + 1), self.left)
-        } else {
-            position.seek(self.samples, k, k);
-            (&position.suffix, self.left, by_suffix, self.samples.suffixes(k + 1), self.right)
-        };
-        let others = if left_first { &position.suffix } else { &position.prefix };
-        let (dl, ds, dt, dr) = gradient.dim();
-        let parallel = groups.len() * dl * dr >= PARALLEL_FROM;
-        let sums = class_sums(factor, ids, others, groups.len(), &summed.rows, parallel);
-        let parents: Vec<u32> = groups.parent.iter().map(|&e| inner.parent[e as usize]).collect();
-        let kept = &kept.rows;
-        // Cut along the side that is gathered, so that no row is copied twice.
-        let middle = if parallel && kept.ncols() >= 32 { kept.ncols() / 2 } else { kept.ncols() };
-        let mut tasks = Vec::with_capacity(2 * ds * dt);
-        let mut planes = gradient.view_mut();
-        for sy in 0..ds {
-            let (plane, rest) = planes.split_at(Axis(1), 1);
-            planes = rest;
-            let mut blocks = plane.index_axis_move(Axis(1), 0);
-            for t in 0..dt {
-                let (block, rest) = blocks.split_at(Axis(1), 1);
-                blocks = rest;
-                let range = if left_first { group(groups, inner, sy, t) } else { group(groups, inner, t, sy) };
-                if range.is_empty() {
-                    continue;
-                }
-                let (a, b) = block.index_axis_move(Axis(1), 0).split_at(Axis(usize::from(!left_first)), middle);
-                tasks.push((range.clone(), 0..middle, a));
-                if middle < kept.ncols() {
-                    tasks.push((range, middle..kept.ncols(), b));
-                }
-            }
-        }
-        let (sums, parents) = (&sums, &parents);
-        let run = |gathered: &mut Vec<T>, (range, columns, mut block): Block<T>| {
-            let part = kept.slice(s![.., columns]);
-            let rows = listed(&part, &parents[range.clone()], gathered);
-            let sums = sums.slice(s![range, ..]);
-            let (l, r): (ArrayView2<T>, ArrayView2<T>) = if left_first { (rows, sums) } else { (sums, rows) };
-            gemm(T::from_f64(2.0), &l, Op::Transpose, &r, Op::None, T::zero(), &mut block);
-            if T::IS_COMPLEX {
-                block.mapv_inplace(T::conj);
-            }
-        };
-        if parallel {
-            tasks.into_par_iter().for_each_init(Vec::new, run);
-        } else {
-            let mut gathered = Vec::new();
-            tasks.into_iter().for_each(|task| run(&mut gathered, task));
-        }
-    }
-}
-
-/// Classes, columns of the gathered side, and the part of the gradient they make.
-type Block<'a, T> = (Range<usize>, Range<usize>, ArrayViewMut2<'a, T>);
-
-/// `sum of factor_i rows[others_i]` over the samples of each class.
-fn class_sums<T: Scalar>(
-    factor: &[T],
-    ids: &[u32],
-    others: &[u32],
-    classes: usize,
-    rows: &Array2<T>,
-    parallel: bool,
-) -> Array2<T> {
-    let (starts, members) = members(ids, classes);
-    let mut sums = Array2::zeros((classes, rows.ncols()));
-    let fill = |(class, mut sum): (usize, ArrayViewMut1<T>)| {
-        let Some(to) = sum.as_slice_mut() else { return };
-        for &i in &members[starts[class]..starts[class + 1]] {
-            let (c, from) = (factor[i as usize], row(rows, others[i as usize] as usize));
-            to.iter_mut().zip(from).for_each(|(x, &y)| *x += c * y);
-        }
-    };
-    let indexed = sums.axis_iter_mut(Axis(0)).enumerate();
-    if parallel {
-        indexed.collect::<Vec<_>>().into_par_iter().with_min_len(128).for_each(fill);
-    } else {
-        indexed.for_each(fill);
-    }
-    sums
-}
-
-/// The samples of each class: those of class `c` are `order[start[c] .. start[c + 1]]`.
-fn members(ids: &[u32], classes: usize) -> (Vec<usize>, Vec<u32>) {
-    let mut start = vec![0usize; classes + 1];
-    ids.iter().for_each(|&c| start[c as usize + 1] += 1);
-    for c in 0..classes {
-        start[c + 1] += start[c];
-    }
-    let mut next = start.clone();
-    let mut order = vec![0u32; ids.len()];
+    order.resize(ids.len(), 0);
+    // Shifted by one, so that placing the samples leaves the starts behind.
     for (i, &c) in ids.iter().enumerate() {
-        order[next[c as usize]] = i as u32;
-        next[c as usize] += 1;
+        let at = &mut start[c as usize + 1];
+        order[*at] = i as u32;
+        *at += 1;
     }
-    (start, order)
-}
-
-/// The classes of two symbols' extension whose outer symbol is `outer` and whose inner one is `inner_symbol`.
-fn group(level: &Level, inner: &Level, inner_symbol: usize, outer: usize) -> Range<usize> {
-    let range = level.start[outer]..level.start[outer + 1];
-    let parents = &level.parent[range.clone()];
-    let bound = |at: usize| range.start + parents.partition_point(|&p| (p as usize) < at);
-    bound(inner.start[inner_symbol])..bound(inner.start[inner_symbol + 1])
 }

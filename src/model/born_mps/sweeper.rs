@@ -1,19 +1,21 @@
 //! Sweeps over the bonds of a Born machine: environments, the local step, and what moves them on.
 
-use ndarray::{Array2, Array3, Array4, ArrayView2};
+use ndarray::{Array2, Array3, Array4, ArrayView2, ArrayView4};
 
 use super::BornMps;
 use super::classes::{Position, Samples};
-use super::environments::{Environment, Side, squares};
+use super::descent;
+use super::environments::{Buffers, Environment, Side, shaped};
 use super::memory;
 use super::split::{self, Split};
-use super::step::{Amplitudes, Bond};
+use super::step::{Bond, Centre, Likelihood, Workspace};
 use crate::chain::{Mps, Toward};
 use crate::error::{Error, Place, Result};
 use crate::linalg::{Op, gemm_parallel};
-use crate::model::{Batch, BondSweeper, Direction, Splitting, Step, SweepSetup, Sweepable, Update};
+use crate::model::{Batch, BondSweeper, Splitting, Step, SweepSetup, Sweepable, Update};
 use crate::random::permutation;
-use crate::scalar::{Real, Scalar};
+use crate::scalar::Real;
+use crate::scalar::Scalar;
 
 /// A part of the data with its environments.
 struct Shard<T> {
@@ -26,7 +28,7 @@ struct Shard<T> {
     left: Vec<Option<Environment<T>>>,
     right: Vec<Option<Environment<T>>>,
     /// Memory of environments that are no longer needed, for the next ones.
-    spare: Vec<Vec<T>>,
+    spare: Vec<Buffers<T>>,
 }
 
 /// The tensors of a chain on their way over the bonds, with the environments of all samples.
@@ -39,6 +41,8 @@ pub struct Sweeper<T> {
     /// What the data and the environments take at the most.
     bytes: u64,
     next_shard: usize,
+    work: Workspace<T>,
+    matrices: Matrices<T>,
 }
 
 impl<T: Scalar> Shard<T> {
@@ -63,36 +67,46 @@ impl<T: Scalar> Shard<T> {
         }
     }
 
-    /// The environment that takes in the centre, while that of the other site of bond `k` is at hand: it was made when
-    /// the last sweep left that site.
-    fn outer(&mut self, k: usize, toward: Toward, tensors: &[Array3<T>]) -> Outer<T> {
+    /// Makes the environments that bond `k` needs with the centre at its left site ([`Toward::Right`]) or its right one.
+    fn prepare(&mut self, k: usize, toward: Toward, tensors: &[Array3<T>]) {
+        // In this order: the outer environment may be kept where the inner one is not.
         match toward {
             Toward::Right => {
                 self.left(k, tensors);
-                // In this order: the outer one may be kept where the inner one is not.
                 self.right(k + 2, tensors);
                 self.right(k + 1, tensors);
-                let (level, buffer) = (self.samples.prefixes(k + 1), self.spare.pop().unwrap_or_default());
-                Outer::Left(self.left[k].as_ref().map(|l| l.advance(level, &tensors[k].view(), Side::Left, buffer)))
             }
             Toward::Left => {
                 self.left(k, tensors);
                 self.left(k + 1, tensors);
                 self.right(k + 2, tensors);
-                let (level, buffer) = (self.samples.suffixes(k + 1), self.spare.pop().unwrap_or_default());
-                let from = self.right[k + 2].as_ref();
-                Outer::Right(from.map(|r| r.advance(level, &tensors[k + 1].view(), Side::Right, buffer)))
             }
         }
     }
 
-    fn amplitudes(&mut self, k: usize, outer: &Outer<T>) -> Option<Amplitudes<T>> {
-        let (l, r) = match outer {
-            Outer::Left(l) => (l.as_ref(), self.right[k + 1].as_ref()),
-            Outer::Right(r) => (self.left[k + 1].as_ref(), r.as_ref()),
+    /// The likelihood at bond `k`, and the sums for its gradient if they are asked for.
+    fn evaluate(
+        &mut self,
+        k: usize,
+        centre: CentreAt<T>,
+        tensors: &[Array3<T>],
+        with_sums: bool,
+        work: &mut Workspace<T>,
+    ) -> Option<Likelihood> {
+        let centre = match centre {
+            CentreAt::Left => Centre::Left(&tensors[k], self.right[k + 1].as_ref()?),
+            CentreAt::Right => Centre::Right(&tensors[k + 1], self.left[k + 1].as_ref()?),
+            CentreAt::Both(merged) => Centre::Merged(merged),
         };
-        let bond = bond_of(&self.samples, k, &self.left, &self.right)?;
-        Some(bond.amplitudes(l?, r?, &mut self.position))
+        let bond =
+            Bond { samples: &self.samples, site: k, left: self.left[k].as_ref()?, right: self.right[k + 2].as_ref()? };
+        let position = &mut self.position;
+        Some(if with_sums { bond.sum_up(&centre, position, work) } else { bond.likelihood(&centre, position, work) })
+    }
+
+    /// The environments on both sides of bond `k`, where they have been made.
+    fn bond(&self, k: usize) -> Option<Bond<'_, T>> {
+        Some(Bond { samples: &self.samples, site: k, left: self.left[k].as_ref()?, right: self.right[k + 2].as_ref()? })
     }
 
     /// Drops an environment and keeps its memory.
@@ -100,7 +114,7 @@ impl<T: Scalar> Shard<T> {
         if let Some(environment) = environment
             && self.spare.len() < SPARE
         {
-            self.spare.push(environment.rows.into_raw_vec_and_offset().0);
+            self.spare.push(environment.into_buffers());
         }
     }
 
@@ -132,19 +146,19 @@ impl<T: Scalar> Shard<T> {
 /// Buffers a part of the data keeps at hand: those of the two sides of a bond, and one more.
 const SPARE: usize = 3;
 
-/// An environment that already holds a site of the bond.
-enum Outer<T> {
-    Left(Option<Environment<T>>),
-    Right(Option<Environment<T>>),
+/// Where the centre is, seen from a bond.
+enum CentreAt<'a, T> {
+    Left,
+    Right,
+    /// In one tensor made of both sites.
+    Both(ArrayView4<'a, T>),
 }
 
-fn bond_of<'a, T>(
-    samples: &'a Samples,
-    k: usize,
-    left: &'a [Option<Environment<T>>],
-    right: &'a [Option<Environment<T>>],
-) -> Option<Bond<'a, T>> {
-    Some(Bond { samples, site: k, left: left[k].as_ref()?, right: right[k + 2].as_ref()? })
+/// Large matrices that every bond needs anew, in memory that stays.
+#[derive(Default)]
+struct Matrices<T> {
+    merged: Vec<T>,
+    gradient: Vec<T>,
 }
 
 impl<T: Scalar> Sweepable for BornMps<T> {
@@ -192,7 +206,16 @@ impl<T: Scalar> Sweeper<T> {
             .collect::<Result<Vec<_>>>()?;
         let parts: Vec<&Samples> = shards.iter().map(|s| &s.samples).collect();
         let (stride, bytes) = memory::stride::<T>(&parts, &dims, setup)?;
-        let mut sweeper = Sweeper { tensors: Vec::new(), centre: 0, shards, stride, bytes, next_shard: 0 };
+        let mut sweeper = Sweeper {
+            tensors: Vec::new(),
+            centre: 0,
+            shards,
+            stride,
+            bytes,
+            next_shard: 0,
+            work: Workspace::default(),
+            matrices: Matrices::default(),
+        };
         sweeper.reset(model)?;
         Ok(sweeper)
     }
@@ -237,9 +260,9 @@ impl<T: Scalar> BondSweeper for Sweeper<T> {
         let k = self.centre.min(self.tensors.len() - 2);
         let mut total = 0.0;
         for shard in &mut self.shards {
-            let outer = shard.outer(k, Toward::Right, &self.tensors);
-            let amplitudes = shard.amplitudes(k, &outer).ok_or_else(no_environment)?;
-            total += shard.share * amplitudes.nll;
+            shard.prepare(k, Toward::Right, &self.tensors);
+            let likelihood = shard.evaluate(k, CentreAt::Left, &self.tensors, false, &mut self.work);
+            total += shard.share * likelihood.ok_or_else(no_environment)?.nll;
         }
         if total.is_nan() { Err(Error::NotFinite { what: "the negative log-likelihood".into() }) } else { Ok(total) }
     }
@@ -283,40 +306,39 @@ impl<T: Scalar> Sweeper<T> {
     fn update_inner(&mut self, k: usize, toward: Toward, step: &Step) -> Result<Update> {
         let (a, b) = (&self.tensors[k], &self.tensors[k + 1]);
         let ((dl, ds, inner), (_, dt, dr)) = (a.dim(), b.dim());
-        let mut merged = Array2::zeros((dl * ds, dt * dr));
+        let shape = (dl * ds, dt * dr);
+        let mut merged = shaped(std::mem::take(&mut self.matrices.merged), shape);
         gemm_parallel(T::one(), &rows(a, 2), Op::None, &rows(b, 1), Op::None, T::zero(), &mut merged.view_mut());
-        let mut merged = fold(merged, (dl, ds, dt, dr));
+        let mut gradient = fold(shaped(std::mem::take(&mut self.matrices.gradient), shape), (dl, ds, dt, dr));
         let mut adam = None;
         let mut first_nll = None;
+        let mut norm = 1.0;
         for round in 0..step.steps.max(1) {
             let count = self.shards.len();
             let shard = &mut self.shards[self.next_shard];
             self.next_shard = (self.next_shard + 1) % count;
+            shard.prepare(k, toward, &self.tensors);
             // The first step finds the amplitudes in the environments, later ones in the tensor that was changed.
-            let amplitudes = if round == 0 {
-                let outer = shard.outer(k, toward, &self.tensors);
-                let amplitudes = shard.amplitudes(k, &outer);
-                let (Outer::Left(used) | Outer::Right(used)) = outer;
-                shard.recycle(used);
-                amplitudes
-            } else {
-                shard.left(k, &self.tensors);
-                shard.right(k + 2, &self.tensors);
-                bond_of(&shard.samples, k, &shard.left, &shard.right)
-                    .map(|bond| bond.amplitudes_of(&merged.view(), &mut shard.position))
+            let centre = match toward {
+                _ if round > 0 => {
+                    descent::divide(&mut merged, norm);
+                    let view = merged.view().into_shape_with_order((dl, ds, dt, dr));
+                    CentreAt::Both(view.map_err(|e| Error::Format { what: e.to_string() })?)
+                }
+                Toward::Right => CentreAt::Left,
+                Toward::Left => CentreAt::Right,
             };
-            let amplitudes = amplitudes.ok_or_else(no_environment)?;
-            if let Some(bad) = amplitudes.bad {
+            let likelihood =
+                shard.evaluate(k, centre, &self.tensors, true, &mut self.work).ok_or_else(no_environment)?;
+            if let Some(bad) = likelihood.bad {
                 return Err(Error::ZeroAmplitude { sample: shard.rows[shard.samples.origin[bad]] });
             }
-            first_nll.get_or_insert(amplitudes.nll);
-            let mut gradient = Array4::zeros(merged.dim());
-            let bond = bond_of(&shard.samples, k, &shard.left, &shard.right).ok_or_else(no_environment)?;
-            bond.gradient(&amplitudes.factor, &mut shard.position, &mut gradient);
-            descend(&mut merged, gradient, step, round, &mut adam)?;
+            first_nll.get_or_insert(likelihood.nll);
+            let bond = shard.bond(k).ok_or_else(no_environment)?;
+            bond.gradient(&self.work, &mut gradient);
+            norm = descent::descend(&mut merged, &mut gradient, step, round, &mut adam)?;
         }
-        let flat =
-            merged.into_shape_with_order((dl * ds, dt * dr)).map_err(|e| Error::Format { what: e.to_string() })?;
+        self.matrices.gradient = gradient.into_raw_vec_and_offset().0;
         // Small decompositions cost less than what would replace them.
         let warm =
             step.splitting == Splitting::Warm && (dl * ds).min(dt * dr) >= WARM_FROM && inner < (dl * ds).min(dt * dr);
@@ -324,12 +346,13 @@ impl<T: Scalar> Sweeper<T> {
             if warm && let Some(split) = split::warm(m, guess, &step.truncation, WARM_ROUNDS)? {
                 return Ok(split);
             }
-            split::exact(m, &step.truncation)
+            split::exact(&m.mapv(|x| x.scale(T::Real::of(1.0 / norm))).view(), &step.truncation)
         };
         let Split { q, mut z, discarded_weight } = match toward {
-            Toward::Right => part(&flat.view(), &rows(b, 1))?,
-            Toward::Left => part(&flat.t(), &rows(a, 2).t())?,
+            Toward::Right => part(&merged.view(), &rows(b, 1))?,
+            Toward::Left => part(&merged.t(), &rows(a, 2).t())?,
         };
+        self.matrices.merged = merged.into_raw_vec_and_offset().0;
         let norm = split::sum_of_squares(&z.view()).sqrt();
         if !(norm > 0.0 && norm.is_finite()) {
             return Err(Error::NotFinite { what: "the merged tensor after the step".into() });
@@ -362,46 +385,6 @@ impl<T: Scalar> Sweeper<T> {
 
 const WARM_ROUNDS: usize = 1;
 const WARM_FROM: usize = 24;
-
-/// `M <- (M + rate direction) / |...|`, with `direction = gradient - 2 M`.
-fn descend<T: Scalar>(
-    merged: &mut Array4<T>,
-    mut gradient: Array4<T>,
-    step: &Step,
-    round: usize,
-    adam: &mut Option<(Array4<T>, Vec<f64>)>,
-) -> Result<()> {
-    gradient.zip_mut_with(merged, |g, &m| *g -= m + m);
-    let total =
-        |x: &Array4<T>| -> f64 { x.as_slice().unwrap_or(&[]).chunks(256).map(|c| Real::to_f64(squares(c))).sum() };
-    match step.direction {
-        Direction::Plain => merged.scaled_add(T::from_f64(step.rate), &gradient),
-        Direction::NormScaled => {
-            let norm = total(&gradient).sqrt();
-            let target = (gradient.len() as f64).powf(0.25);
-            // At a stationary point there is no direction to scale up.
-            let factor = if norm > 1e-12 * target { target / norm } else { 0.0 };
-            merged.scaled_add(T::from_f64(step.rate * factor), &gradient);
-        }
-        Direction::Adam => {
-            let (first, second) =
-                adam.get_or_insert_with(|| (Array4::zeros(gradient.dim()), vec![0.0; gradient.len()]));
-            let t = round as i32 + 1;
-            let (c1, c2) = (1.0 - 0.9_f64.powi(t), 1.0 - 0.999_f64.powi(t));
-            for (((m, g), v), x) in first.iter_mut().zip(&gradient).zip(second.iter_mut()).zip(merged.iter_mut()) {
-                *m = m.scale(T::Real::of(0.9)) + g.scale(T::Real::of(0.1));
-                *v = 0.999 * *v + 0.001 * Real::to_f64(g.abs_sq());
-                *x += m.scale(T::Real::of(step.rate / c1 / ((*v / c2).sqrt() + 1e-8)));
-            }
-        }
-    }
-    let norm = total(merged).sqrt();
-    if !(norm > 0.0 && norm.is_finite()) {
-        return Err(Error::NotFinite { what: "the merged tensor after the step".into() });
-    }
-    merged.mapv_inplace(|x| x.scale(T::Real::of(1.0 / norm)));
-    Ok(())
-}
 
 /// A site tensor as a matrix whose rows are its first `legs` legs.
 fn rows<T: Scalar>(tensor: &Array3<T>, legs: usize) -> ArrayView2<'_, T> {
