@@ -83,6 +83,8 @@ pub trait Scalar:
 {
     /// The real numbers of the same precision.
     type Real: Real;
+    /// The same numbers in double precision.
+    type Wide: Scalar<Real = f64, Wide = Self::Wide>;
 
     /// Which of the four types this is.
     const KIND: Kind;
@@ -107,6 +109,10 @@ pub trait Scalar:
     fn scale(self, factor: Self::Real) -> Self;
     /// Whether both parts are finite.
     fn is_finite(self) -> bool;
+    /// In double precision, exactly.
+    fn widen(self) -> Self::Wide;
+    /// Rounded from double precision.
+    fn narrow(wide: Self::Wide) -> Self;
     /// A standard normal number; complex ones have variance 1 in all.
     fn normal(stream: &mut Stream) -> Self;
 
@@ -135,6 +141,7 @@ macro_rules! real {
     ($t:ty, $kind:expr) => {
         impl Scalar for $t {
             type Real = $t;
+            type Wide = f64;
             const KIND: Kind = $kind;
             const IS_COMPLEX: bool = false;
             #[inline]
@@ -173,6 +180,14 @@ macro_rules! real {
             fn is_finite(self) -> bool {
                 <$t>::is_finite(self)
             }
+            #[inline]
+            fn widen(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline]
+            fn narrow(wide: f64) -> Self {
+                wide as $t
+            }
             fn normal(stream: &mut Stream) -> Self {
                 StandardNormal.sample(stream)
             }
@@ -199,6 +214,7 @@ macro_rules! complex {
     ($t:ty, $r:ty, $kind:expr) => {
         impl Scalar for $t {
             type Real = $r;
+            type Wide = Complex64;
             const KIND: Kind = $kind;
             const IS_COMPLEX: bool = true;
             #[inline]
@@ -236,6 +252,14 @@ macro_rules! complex {
             #[inline]
             fn is_finite(self) -> bool {
                 self.re.is_finite() && self.im.is_finite()
+            }
+            #[inline]
+            fn widen(self) -> Complex64 {
+                Complex::new(f64::from(self.re), f64::from(self.im))
+            }
+            #[inline]
+            fn narrow(wide: Complex64) -> Self {
+                Complex::new(wide.re as $r, wide.im as $r)
             }
             fn normal(stream: &mut Stream) -> Self {
                 let (re, im): ($r, $r) = (StandardNormal.sample(stream), StandardNormal.sample(stream));

@@ -1,6 +1,6 @@
 //! Matrix products.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
 use super::backend;
@@ -158,11 +158,44 @@ pub fn gemm_parallel<T: Scalar>(
     tasks.into_par_iter().for_each(|(mut c, a)| gemm(alpha, &a, op_a, b, op_b, beta, &mut c));
 }
 
+/// The lower triangle of `A^H A`, in double precision for every `T`; what stands above it means nothing.
+///
+/// Spread over the threads of the pool where it is large; the result does not depend on their number.
+#[must_use]
+pub fn gram<T: Scalar>(a: &ArrayView2<T>) -> Array2<T::Wide> {
+    let wide = a.mapv(T::widen);
+    let (rows, n) = wide.dim();
+    let mut c = Array2::zeros((n, n));
+    let work = |c: &mut ArrayViewMut2<T::Wide>, from: usize, to: usize| {
+        let (left, right) = (wide.slice(s![.., from..to]), wide.slice(s![.., ..to]));
+        let (one, zero) = (T::Wide::from_f64(1.0), T::Wide::from_f64(0.0));
+        gemm(one, &left, Op::Adjoint, &right, Op::None, zero, &mut c.slice_mut(s![.., ..to]));
+    };
+    if rows * n * n < PARALLEL_FROM || n < 2 * GRAM_PANEL {
+        work(&mut c.view_mut(), 0, n);
+        return c;
+    }
+    let panels = (n / GRAM_PANEL).min(8);
+    let height = n.div_ceil(panels);
+    // The longest panel first, so that the threads end together.
+    let mut tasks: Vec<_> = c.axis_chunks_iter_mut(Axis(0), height).enumerate().collect();
+    tasks.reverse();
+    let run = |(i, mut c): (usize, ArrayViewMut2<T::Wide>)| {
+        let to = i * height + c.nrows();
+        work(&mut c, i * height, to);
+    };
+    tasks.into_par_iter().with_max_len(1).for_each(run);
+    c
+}
+
+/// Rows of a Gram matrix that one task makes.
+const GRAM_PANEL: usize = 24;
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Seed;
-    use ndarray::{Array2, s};
+    use ndarray::Array2;
     use num_complex::{Complex32, Complex64};
 
     fn random<T: Scalar>(rows: usize, cols: usize, index: u64) -> Array2<T> {
@@ -223,6 +256,25 @@ mod tests {
         agrees::<f64>(1e-12);
         agrees::<Complex32>(1e-4);
         agrees::<Complex64>(1e-12);
+    }
+
+    fn gram_agrees<T: Scalar>(tolerance: f64) {
+        for (rows, n) in [(1, 1), (5, 3), (3, 5), (200, 101), (64, 130)] {
+            let a = random::<T>(rows, n, 4);
+            let expected = obvious(&a.t().mapv(T::conj).view(), &a.view());
+            let found = gram(&a.view());
+            for (i, j) in (0..n).flat_map(|i| (0..=i).map(move |j| (i, j))) {
+                assert!((found[[i, j]].to_c64() - expected[[i, j]].to_c64()).norm() < tolerance, "{rows} {n} {i} {j}");
+            }
+        }
+    }
+
+    #[test]
+    fn gram_matrices_agree_with_products() {
+        gram_agrees::<f32>(1e-3);
+        gram_agrees::<f64>(1e-11);
+        gram_agrees::<Complex32>(1e-3);
+        gram_agrees::<Complex64>(1e-11);
     }
 
     #[test]

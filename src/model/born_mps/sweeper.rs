@@ -343,7 +343,7 @@ impl<T: Scalar> Sweeper<T> {
         let warm =
             step.splitting == Splitting::Warm && (dl * ds).min(dt * dr) >= WARM_FROM && inner < (dl * ds).min(dt * dr);
         let part = |m: &ArrayView2<T>, guess: &ArrayView2<T>| -> Result<Split<T>> {
-            if warm && let Some(split) = split::warm(m, guess, &step.truncation, WARM_ROUNDS)? {
+            if warm && let Some(split) = split::warm(m, guess, norm * norm, &step.truncation)? {
                 return Ok(split);
             }
             split::exact(&m.mapv(|x| x.scale(T::Real::of(1.0 / norm))).view(), &step.truncation)
@@ -383,7 +383,7 @@ impl<T: Scalar> Sweeper<T> {
     }
 }
 
-const WARM_ROUNDS: usize = 1;
+/// Merged tensors of a smaller side are decomposed in full.
 const WARM_FROM: usize = 24;
 
 /// A site tensor as a matrix whose rows are its first `legs` legs.
