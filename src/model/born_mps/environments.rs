@@ -22,10 +22,15 @@ pub(super) enum Side {
     Right,
 }
 
-/// Rows a task works on; fixed, so that results do not depend on the number of threads.
-const CHUNK: usize = 256;
 /// Multiplications below which a task list is worked off by the calling thread.
 pub(super) const PARALLEL_FROM: usize = 1 << 17;
+
+/// How many tasks `rows` with so many multiplications in all are dealt into: by the shape alone, so that results do not
+/// depend on the number of threads.
+pub(super) fn parts_of(multiplications: usize, rows: usize) -> usize {
+    let fair = multiplications / (PARALLEL_FROM / 2);
+    if multiplications < PARALLEL_FROM { 1 } else { fair.min(4.max(rows / 256)).clamp(1, rows.max(1)) }
+}
 
 impl<T: Scalar> Environment<T> {
     /// Beyond the end of the chain.
@@ -48,13 +53,15 @@ impl<T: Scalar> Environment<T> {
         let (mut rows, mut exponent) = (shaped(buffers.0, (level.len(), outer)), buffers.1);
         exponent.clear();
         exponent.resize(level.len(), 0);
-        let mut tasks = Vec::with_capacity(dim + level.len() / CHUNK);
+        let parts = parts_of(level.len() * inner * outer, level.len());
+        let chunk = level.len().div_ceil(parts).max(1);
+        let mut tasks = Vec::with_capacity(dim + parts);
         let mut rest = rows.view_mut();
         let mut rest_exponent: &mut [i32] = &mut exponent;
         for symbol in 0..dim {
             let (mut from, to) = (level.start[symbol], level.start[symbol + 1]);
             while from < to {
-                let count = CHUNK.min(to - from);
+                let count = chunk.min(to - from);
                 let (head, tail) = rest.split_at(Axis(0), count);
                 let (exponent, tail_exponent) = rest_exponent.split_at_mut(count);
                 tasks.push((symbol, &level.parent[from..from + count], head, exponent));
@@ -77,7 +84,7 @@ impl<T: Scalar> Environment<T> {
                 },
             );
         };
-        if level.len() * inner * outer < PARALLEL_FROM {
+        if parts == 1 {
             let mut gathered = Vec::new();
             tasks.into_iter().for_each(|task| work(&mut gathered, task));
         } else {

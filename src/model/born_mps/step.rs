@@ -21,7 +21,7 @@ use ndarray::{Array3, Array4, ArrayView2, ArrayView4, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
 use super::classes::{Level, Position, Samples};
-use super::environments::{Environment, PARALLEL_FROM, listed, power_of_two};
+use super::environments::{Environment, PARALLEL_FROM, listed, parts_of, power_of_two};
 use crate::linalg::{Op, gemm, wide};
 use crate::scalar::{Real, Scalar};
 
@@ -76,10 +76,6 @@ struct Part<T> {
     nll: f64,
     bad: Option<usize>,
 }
-
-/// Classes a task works on.
-const CLASSES: usize = 256;
-const MOST_PARTS: usize = 64;
 
 /// One side of the bond, followed over it: `x0` at its outer end, `level1` past the near site, `level2` past both.
 struct Way<'a, T> {
@@ -141,7 +137,7 @@ impl<'a, T: Scalar> Bond<'a, T> {
         sums.resize(way.level2.len() * width, T::zero());
 
         let mult = classes * way.x0.rows.ncols() * width;
-        let count = if mult < PARALLEL_FROM { 1 } else { classes.div_ceil(CLASSES).clamp(1, MOST_PARTS) };
+        let count = parts_of(mult, classes);
         parts.resize_with(count.max(parts.len()), Part::default);
         let length = classes.div_ceil(count);
         let mut tasks = Vec::with_capacity(count);
