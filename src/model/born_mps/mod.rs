@@ -6,6 +6,7 @@ mod classes;
 mod conditional;
 mod environments;
 mod evidence;
+mod gradient;
 mod marginal;
 mod memory;
 mod sample;
