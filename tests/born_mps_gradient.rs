@@ -1,7 +1,11 @@
 //! Gradients of matrix-product Born machines with respect to all sites, and training by Adam.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
 use ansatz::chain::Mps;
 use ansatz::model::Differentiable;
+use ansatz::train::{Adam, AdamRun, BondReport, Keeper, Observer, Schedule, Stop, SweepReport};
 use ansatz::{Batch, BornMps, Error, GenerativeModel, Scalar, Seed};
 use ndarray::{Array3, ArrayD};
 use num_complex::{Complex32, Complex64};
@@ -185,4 +189,166 @@ fn what_has_no_gradient_is_an_error() {
     assert!(matches!(with(&[at([1, 2, 1]) * f64::NAN, at([1, 2, 1])]).root(), Error::NotFinite { .. }));
     assert!(matches!(with(&[at([1, 2, 1]) * 0.0, at([1, 2, 1])]).root(), Error::NotFinite { .. }));
     assert!(matches!(model.with_parameters(&[at([1, 2, 1]) * 0.0, at([1, 2, 1])]), Err(Error::NotFinite { .. })));
+}
+
+/// Every image of a square whose rows are uniform, or whose columns are.
+fn bars_and_stripes(side: usize) -> Batch<u8> {
+    let mut rows = BTreeSet::new();
+    for pattern in 0..1usize << side {
+        let bit = |i: usize| (pattern >> i & 1) as u8;
+        rows.insert((0..side * side).map(|k| bit(k / side)).collect::<Vec<_>>());
+        rows.insert((0..side * side).map(|k| bit(k % side)).collect::<Vec<_>>());
+    }
+    Batch::from_rows(&rows.into_iter().collect::<Vec<_>>()).unwrap()
+}
+
+fn learns_bars_and_stripes<T: Scalar>(settings: Adam) {
+    let data = bars_and_stripes(4);
+    let mut run = AdamRun::new(BornMps::<T>::random(&[2; 16], 24, Seed(1)).unwrap(), settings).unwrap();
+    let outcome = run.fit(&data, None, &mut (), &mut ()).unwrap();
+    let nll = run.best.nll(&data).unwrap();
+    assert!((nll - 30f64.ln()).abs() < 0.01, "{nll}");
+    assert!((outcome.best().unwrap().train_nll - nll).abs() < 1e-5);
+    assert!(run.best.state().max_bond() <= 24);
+}
+
+#[test]
+fn bars_and_stripes_are_learnt_at_a_fixed_bond_dimension() {
+    learns_bars_and_stripes::<f64>(Adam::new(300));
+    learns_bars_and_stripes::<f32>(Adam::new(300));
+    learns_bars_and_stripes::<Complex64>(Adam::new(300));
+    let rate = Schedule::new(0.01, (1..200).map(|epoch| 0.01 * 0.98f64.powi(epoch)));
+    learns_bars_and_stripes::<f64>(Adam { mini_batches: Schedule::constant(4), rate, ..Adam::new(200) });
+}
+
+#[test]
+fn the_first_step_moves_each_entry_by_the_rate_against_the_sign_of_its_gradient() {
+    let data = random_rows(20, &[2, 3, 2], 1);
+    let model = BornMps::<f64>::random(&[2, 3, 2], 3, Seed(1)).unwrap();
+    let settings = Adam { rate: Schedule::constant(1e-3), ..Adam::new(1) };
+    let mut run = AdamRun::new(model.clone(), settings).unwrap();
+    let before = run.state.parameters.clone();
+    let (_, gradient) = model.nll_and_gradient(&before, &data).unwrap();
+    run.fit(&data, None, &mut (), &mut ()).unwrap();
+    let mut expected: Vec<ArrayD<f64>> =
+        before.iter().zip(&gradient).map(|(a, g)| a - g.mapv(|g| 1e-3 * g / (g.abs() + 1e-8))).collect();
+    model.rescale(&mut expected).unwrap();
+    assert!(difference(&run.state.parameters, &expected) < 1e-12);
+}
+
+fn mixed() -> (Batch<u8>, Batch<u8>, AdamRun<BornMps<f64>>) {
+    let dims = [2, 3, 2, 4, 2, 2];
+    let settings = Adam { mini_batches: Schedule::new(3, [5, 2]), ..Adam::new(6) };
+    let model = BornMps::random(&dims, 4, Seed(2)).unwrap();
+    (random_rows(61, &dims, 1), random_rows(20, &dims, 2), AdamRun::new(model, settings).unwrap())
+}
+
+/// Stops after so many steps.
+struct StopAt(usize);
+
+impl Observer for StopAt {
+    fn bond(&mut self, _: usize, _: usize, _: usize, report: &BondReport) -> ansatz::Result<ControlFlow<Stop>> {
+        assert!(report.nll.unwrap().is_finite());
+        self.0 = self.0.saturating_sub(1);
+        Ok(if self.0 == 0 { ControlFlow::Break(Stop::Interrupted) } else { ControlFlow::Continue(()) })
+    }
+}
+
+fn timeless(history: &[SweepReport]) -> Vec<SweepReport> {
+    history.iter().map(|report| SweepReport { seconds: 0.0, ..*report }).collect()
+}
+
+#[test]
+fn a_run_of_adam_that_was_stopped_ends_in_the_same_bits() {
+    let (train, valid, start) = mixed();
+    let mut whole = start.clone();
+    let outcome = whole.fit(&train, Some(&valid), &mut (), &mut ()).unwrap();
+    assert_eq!((outcome.stop, outcome.history.len()), (Stop::ScheduleEnded, 6));
+    // Epochs of 3, 5, 2, 2, 2, 2 steps.
+    assert_eq!(whole.progress.steps, 16);
+    let best = outcome.history.iter().map(|r| r.valid_nll.unwrap()).fold(f64::INFINITY, f64::min);
+    assert_eq!(whole.best.nll(&valid).unwrap(), best);
+    for steps in 1..16 {
+        let mut parted = start.clone();
+        assert_eq!(parted.fit(&train, Some(&valid), &mut StopAt(steps), &mut ()).unwrap().stop, Stop::Interrupted);
+        parted.fit(&train, Some(&valid), &mut (), &mut ()).unwrap();
+        assert_eq!((&parted.state, &parted.best), (&whole.state, &whole.best), "stopped after {steps} steps");
+        assert_eq!(timeless(&parted.progress.history), timeless(&whole.progress.history));
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit_of_a_run_of_adam() {
+    let fit = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let (train, valid, mut run) = mixed();
+        pool.install(|| run.fit(&train, Some(&valid), &mut (), &mut ()).unwrap());
+        (run.state, run.best)
+    };
+    assert_eq!(fit(1), fit(3));
+}
+
+#[test]
+fn a_sample_that_becomes_impossible_ends_the_run_and_the_best_model_is_kept() {
+    let (train, _, start) = mixed();
+    let mut run = start.clone();
+    run.fit(&train, None, &mut StopAt(9), &mut ()).unwrap();
+    let best = run.best.clone();
+    // As if a step had put an amplitude to zero.
+    run.state.parameters[0].fill(0.0);
+    run.state.parameters[0][[0, 0, 0]] = 1.0;
+    let before = run.state.clone();
+    let error = run.fit(&train, None, &mut (), &mut ()).unwrap_err();
+    assert!(matches!(&error, Error::Diverged { what, .. } if what.contains("zero amplitude")), "{error}");
+    assert_eq!((&run.best, &run.state), (&best, &before));
+    let product = |v: [f64; 2]| BornMps::new(Mps::product(&[v.to_vec(), vec![0.6, 0.8]]).unwrap()).unwrap();
+    let mut run = AdamRun::new(product([1.0, 0.0]), Adam::new(3)).unwrap();
+    let data = Batch::from_rows(&[[0u8, 0], [1, 1]]).unwrap();
+    let error = run.fit(&data, None, &mut (), &mut ()).unwrap_err();
+    assert!(matches!(error, Error::ZeroAmplitude { sample: 1 }), "{error}");
+    // A held-out sample that is impossible is an infinite loss, not an error.
+    let (seen, unseen) = (data.select(&[0]).unwrap(), data.select(&[1]).unwrap());
+    let outcome = run.fit(&seen, Some(&unseen), &mut (), &mut ()).unwrap();
+    assert_eq!(outcome.history[2].valid_nll, Some(f64::INFINITY));
+}
+
+/// Counts how often it is asked.
+struct Asked(usize);
+
+impl<R> Keeper<R> for Asked {
+    fn due(&mut self) -> bool {
+        self.0 += 1;
+        false
+    }
+    fn keep(&mut self, _: &R) -> ansatz::Result<()> {
+        unreachable!()
+    }
+}
+
+#[test]
+fn a_keeper_is_asked_after_each_step() {
+    let (train, _, mut run) = mixed();
+    let mut keeper = Asked(0);
+    run.fit(&train, None, &mut (), &mut keeper).unwrap();
+    assert_eq!(keeper.0, 16);
+}
+
+#[test]
+fn settings_of_adam_that_make_no_sense_are_refused() {
+    let adam = || Adam::new(2);
+    for (settings, name) in [
+        (Adam { rate: Schedule::constant(f64::NAN), ..adam() }, "rate"),
+        (Adam { rate: Schedule::new(0.1, [0.0]), ..adam() }, "rate"),
+        (Adam { mini_batches: Schedule::constant(0), ..adam() }, "mini-batches"),
+        (Adam { beta1: 1.0, ..adam() }, "beta1"),
+        (Adam { beta2: -0.1, ..adam() }, "beta2"),
+        (Adam { epsilon: 0.0, ..adam() }, "epsilon"),
+    ] {
+        let error = AdamRun::new(BornMps::<f64>::random(&[2; 3], 2, Seed(1)).unwrap(), settings).unwrap_err();
+        assert!(matches!(&error, Error::Setting { name: found, .. } if *found == name), "{error}");
+    }
+    let other_sites = Batch::from_rows(&[[0u8, 1]]).unwrap();
+    let mut run = AdamRun::new(BornMps::<f64>::random(&[2; 3], 2, Seed(1)).unwrap(), adam()).unwrap();
+    assert!(matches!(run.fit(&other_sites, None, &mut (), &mut ()), Err(Error::Shape { .. })));
+    assert!(run.memory(&random_rows(10, &[2; 3], 1)) > 0);
 }

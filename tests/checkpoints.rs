@@ -37,9 +37,9 @@ struct ThroughFiles {
     files: Vec<Vec<u8>>,
 }
 
-impl<T: Scalar> Keeper<BornMps<T>> for ThroughFiles {
+impl<T: Scalar> Keeper<Run<BornMps<T>>> for ThroughFiles {
     fn due(&mut self) -> bool {
-        Keeper::<BornMps<T>>::due(&mut self.keeper)
+        Keeper::<Run<BornMps<T>>>::due(&mut self.keeper)
     }
 
     fn keep(&mut self, run: &Run<BornMps<T>>) -> ansatz::Result<()> {
@@ -110,7 +110,7 @@ fn infinite_losses_and_settings_survive() {
 
 #[test]
 fn a_keeper_is_due_after_bonds_or_time() {
-    let due = |keeper: &mut CheckpointKeeper| Keeper::<BornMps<f64>>::due(keeper);
+    let due = |keeper: &mut CheckpointKeeper| Keeper::<Run<BornMps<f64>>>::due(keeper);
     let keeper = |bonds, every| CheckpointKeeper::new("unused", bonds, every, Extra::default());
     let mut third = keeper(Some(3), None);
     assert_eq!([due(&mut third), due(&mut third), due(&mut third)], [false, false, true]);

@@ -148,7 +148,7 @@ impl CheckpointKeeper {
     }
 }
 
-impl<T: Scalar> Keeper<BornMps<T>> for CheckpointKeeper {
+impl<T: Scalar> Keeper<Run<BornMps<T>>> for CheckpointKeeper {
     fn due(&mut self) -> bool {
         self.bonds += 1;
         self.every_bonds.is_some_and(|n| self.bonds >= n) || self.every.is_some_and(|t| self.last.elapsed() >= t)
