@@ -13,20 +13,20 @@ use super::Exit;
 use super::info::entropies;
 use super::output::{complain, number, print, print_json, write_png, write_text};
 use super::source::{Source, tiles};
+use super::training::Training;
 use crate::data::split;
 use crate::error::{Error, Place, Result};
 use crate::for_kind;
 use crate::io::{
-    AnyAdamRun, AnyBornMps, AnyRun, CheckpointKeeper, Extra, load_adam_checkpoint, load_checkpoint,
-    save_adam_checkpoint, save_checkpoint, save_model,
+    AnyAdamRun, AnyBornMps, AnyRun, CheckpointKeeper, Extra, load_adam_checkpoint, load_checkpoint, save_model,
 };
 use crate::model::{Batch, BornMps, Direction, GenerativeModel, Splitting};
 use crate::random::Seed;
 use crate::report::{JsonLines, Progress, Table, chain_profile, loss_curve, montage, time_in_words};
 use crate::scalar::Scalar;
 use crate::train::{
-    Adam, AdamRun, EarlyStopping, Interrupt, Observer, Observers, Outcome, Run, Schedule, Stop, SweepReport, TimeLimit,
-    TwoSite, best_smoothing,
+    Adam, AdamRun, EarlyStopping, Interrupt, Observer, Observers, Outcome, Run, Schedule, Stop, TimeLimit, TwoSite,
+    best_smoothing,
 };
 
 /// A schedule on the command line: `10,20,50`, one entry a sweep, the last one repeating.
@@ -51,110 +51,6 @@ impl<T: Clone> List<T> {
 /// What was given, or the default.
 fn schedule<T: Clone>(given: &Option<List<T>>, default: T) -> Result<Schedule<T>> {
     given.as_ref().map_or_else(|| Ok(Schedule::constant(default)), List::schedule)
-}
-
-/// What is done with a run of either method.
-trait Training {
-    type Number: Scalar;
-
-    fn go(
-        &mut self,
-        train: &Batch<u8>,
-        valid: Option<&Batch<u8>>,
-        watch: &mut dyn Observer,
-        keeper: Option<&mut CheckpointKeeper>,
-    ) -> Result<Outcome>;
-    fn save(&self, path: &Path, extra: &Extra) -> Result<()>;
-    /// The reports so far.
-    fn history(&self) -> &[SweepReport];
-    /// Sweeps or epochs in all.
-    fn planned(&self) -> usize;
-    fn largest_bond(&self) -> usize;
-    /// Bytes that the training will take.
-    fn bytes(&self, train: &Batch<u8>) -> Result<u64>;
-    fn into_best(self) -> BornMps<Self::Number>;
-}
-
-impl<T: Scalar> Training for Run<BornMps<T>> {
-    type Number = T;
-
-    fn go(
-        &mut self,
-        train: &Batch<u8>,
-        valid: Option<&Batch<u8>>,
-        watch: &mut dyn Observer,
-        keeper: Option<&mut CheckpointKeeper>,
-    ) -> Result<Outcome> {
-        match keeper {
-            Some(keeper) => self.fit(train, valid, watch, keeper),
-            None => self.fit(train, valid, watch, &mut ()),
-        }
-    }
-
-    fn save(&self, path: &Path, extra: &Extra) -> Result<()> {
-        save_checkpoint(path, self, extra)
-    }
-
-    fn history(&self) -> &[SweepReport] {
-        &self.progress.history
-    }
-
-    fn planned(&self) -> usize {
-        self.settings.sweeps
-    }
-
-    fn largest_bond(&self) -> usize {
-        self.settings.largest_bond()
-    }
-
-    fn bytes(&self, train: &Batch<u8>) -> Result<u64> {
-        self.memory(train)
-    }
-
-    fn into_best(self) -> BornMps<T> {
-        self.best
-    }
-}
-
-impl<T: Scalar> Training for AdamRun<BornMps<T>> {
-    type Number = T;
-
-    fn go(
-        &mut self,
-        train: &Batch<u8>,
-        valid: Option<&Batch<u8>>,
-        watch: &mut dyn Observer,
-        keeper: Option<&mut CheckpointKeeper>,
-    ) -> Result<Outcome> {
-        match keeper {
-            Some(keeper) => self.fit(train, valid, watch, keeper),
-            None => self.fit(train, valid, watch, &mut ()),
-        }
-    }
-
-    fn save(&self, path: &Path, extra: &Extra) -> Result<()> {
-        save_adam_checkpoint(path, self, extra)
-    }
-
-    fn history(&self) -> &[SweepReport] {
-        &self.progress.history
-    }
-
-    fn planned(&self) -> usize {
-        self.settings.epochs
-    }
-
-    fn largest_bond(&self) -> usize {
-        self.best.state().max_bond()
-    }
-
-    fn bytes(&self, train: &Batch<u8>) -> Result<u64> {
-        Ok(self.memory(train))
-    }
-
-    fn into_best(self) -> BornMps<T> {
-        self.best
-    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
