@@ -1,7 +1,7 @@
 //! Generative modelling with tensor networks.
 //!
-//! - To fit a Born machine: [`BornMps`], [`Run`] of [`TwoSite`] sweeps, and the traits [`GenerativeModel`], [`Conditional`]
-//!   and [`Marginal`] for what comes after.
+//! - To fit a Born machine: [`BornMps`], [`Run`] of [`TwoSite`] sweeps or [`AdamRun`](train::AdamRun), and the traits
+//!   [`GenerativeModel`], [`Conditional`] and [`Marginal`] for what comes after.
 //! - For states and operators on a chain: [`chain`]; for tensors with named legs: [`Tensor`].
 //! - For files: [`data`] reads data sets, [`io`] models and checkpoints.
 //!

@@ -148,7 +148,7 @@ fn a_run_that_was_stopped_mid_sweep_ends_in_the_same_bits() {
 
 struct KeepAll<M>(Vec<Run<M>>, usize);
 
-impl<M: Clone + Send> Keeper<M> for KeepAll<M> {
+impl<M: Clone + Send> Keeper<Run<M>> for KeepAll<M> {
     fn due(&mut self) -> bool {
         self.1 += 1;
         self.1.is_multiple_of(17)

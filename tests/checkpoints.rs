@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use ansatz::io::{
-    AnyRun, CheckpointKeeper, Extra, checkpoint_from_bytes, load_checkpoint, load_model, save_checkpoint,
+    AnyAdamRun, AnyRun, CheckpointKeeper, Extra, adam_checkpoint_from_bytes, checkpoint_from_bytes, load_checkpoint,
+    load_model, save_adam_checkpoint, save_checkpoint,
 };
-use ansatz::train::{Keeper, Run, Schedule, SweepReport, TwoSite};
+use ansatz::train::{Adam, AdamRun, Keeper, Run, Schedule, SweepReport, TwoSite};
 use ansatz::{Batch, BornMps, Scalar, Seed};
 use num_complex::Complex32;
 use rand::RngExt;
@@ -37,9 +38,9 @@ struct ThroughFiles {
     files: Vec<Vec<u8>>,
 }
 
-impl<T: Scalar> Keeper<BornMps<T>> for ThroughFiles {
+impl<T: Scalar> Keeper<Run<BornMps<T>>> for ThroughFiles {
     fn due(&mut self) -> bool {
-        Keeper::<BornMps<T>>::due(&mut self.keeper)
+        Keeper::<Run<BornMps<T>>>::due(&mut self.keeper)
     }
 
     fn keep(&mut self, run: &Run<BornMps<T>>) -> ansatz::Result<()> {
@@ -110,7 +111,7 @@ fn infinite_losses_and_settings_survive() {
 
 #[test]
 fn a_keeper_is_due_after_bonds_or_time() {
-    let due = |keeper: &mut CheckpointKeeper| Keeper::<BornMps<f64>>::due(keeper);
+    let due = |keeper: &mut CheckpointKeeper| Keeper::<Run<BornMps<f64>>>::due(keeper);
     let keeper = |bonds, every| CheckpointKeeper::new("unused", bonds, every, Extra::default());
     let mut third = keeper(Some(3), None);
     assert_eq!([due(&mut third), due(&mut third), due(&mut third)], [false, false, true]);
@@ -155,6 +156,97 @@ fn what_is_wrong_with_a_checkpoint_is_told_in_one_line() {
         let error = checkpoint_from_bytes(&damaged, "run").unwrap_err().to_string();
         assert!(error.starts_with("run: ") && error.contains(expected), "{error}, expected {expected}");
         assert!(!error.contains(char::is_control), "{error}");
+    }
+}
+
+fn adam<T: Scalar>() -> AdamRun<BornMps<T>> {
+    let settings = Adam { mini_batches: Schedule::constant(3), ..Adam::new(4) };
+    AdamRun::new(BornMps::random(&[2; 12], 4, Seed(2)).unwrap(), settings).unwrap()
+}
+
+fn adam_bytes<T: Scalar>(run: &AdamRun<BornMps<T>>) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.checkpoint");
+    save_adam_checkpoint(&path, run, &Extra::default()).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+/// The file of every second step.
+#[derive(Default)]
+struct AdamFiles(usize, Vec<Vec<u8>>);
+
+impl<T: Scalar> Keeper<AdamRun<BornMps<T>>> for AdamFiles {
+    fn due(&mut self) -> bool {
+        self.0 += 1;
+        self.0.is_multiple_of(2)
+    }
+
+    fn keep(&mut self, run: &AdamRun<BornMps<T>>) -> ansatz::Result<()> {
+        self.1.push(adam_bytes(run));
+        Ok(())
+    }
+}
+
+fn adam_goes_on_exactly<T: Scalar>(own: fn(AnyAdamRun) -> Option<AdamRun<BornMps<T>>>) {
+    let (data, valid) = (patterns(60, 12), patterns(70, 12).select(&[61, 62, 63, 64, 65]).unwrap());
+    let (mut whole, mut files) = (adam::<T>(), AdamFiles::default());
+    whole.fit(&data, Some(&valid), &mut (), &mut files).unwrap();
+    assert_eq!(files.1.len(), 6);
+    for file in files.1 {
+        let (run, _) = adam_checkpoint_from_bytes(&file, "run.checkpoint").unwrap();
+        let mut run = own(run).expect("another number type");
+        assert_eq!(adam_bytes(&run), file, "what is read and written again differs");
+        run.fit(&data, Some(&valid), &mut (), &mut ()).unwrap();
+        run.progress.history.iter_mut().zip(&whole.progress.history).for_each(|(a, b)| a.seconds = b.seconds);
+        assert_eq!(adam_bytes(&run), adam_bytes(&whole), "the end differs");
+    }
+}
+
+#[test]
+fn a_run_of_adam_read_from_a_file_ends_in_the_same_bits() {
+    adam_goes_on_exactly::<f32>(|run| if let AnyAdamRun::F32(run) = run { Some(run) } else { None });
+    adam_goes_on_exactly::<Complex32>(|run| if let AnyAdamRun::C32(run) = run { Some(run) } else { None });
+}
+
+#[test]
+fn a_damaged_checkpoint_of_adam_is_an_error_in_one_line() {
+    let bytes = adam_bytes(&adam::<f64>());
+    let edited = |key: &str, edit: &dyn Fn(&str) -> String| {
+        with_header(&bytes, |header| {
+            let text = &mut header["__metadata__"][key];
+            *text = json!(edit(text.as_str().unwrap()));
+        })
+    };
+    let mut negative = adam::<f64>();
+    negative.state.second[3].fill(-1.0);
+    let mut ragged = adam::<f64>();
+    ragged.state.first[3] = ndarray::ArrayD::zeros(vec![1, 2, 3]);
+    let mut unchained = adam::<f64>();
+    unchained.state.parameters[3] = ndarray::ArrayD::ones(vec![5, 2, 4]);
+    let cases = [
+        (edited("settings", &|s| s.replace("0.9", "1.9")), "settings: beta1 is 1.9"),
+        (edited("progress", &|s| s.replace("\"epoch\":0", "\"epoch\":18446744073709551615")), "out of range"),
+        (edited("best.sites", &|_| "11".into()), "11 sites"),
+        (with_header(&bytes, |h| drop(h.as_object_mut().unwrap().remove("first.site.0003"))), "damaged"),
+        (adam_bytes(&negative), "mean square"),
+        (adam_bytes(&ragged), "moments of site 3"),
+        (adam_bytes(&unchained), "parameter 3 has shape [5, 2, 4]"),
+        (bytes[..bytes.len() - 8].to_vec(), "cut short"),
+        (saved(&start::<f64>()), "a run of method sweeps, not adam; go on with it by `--method sweeps`"),
+    ];
+    for (damaged, expected) in cases {
+        let error = adam_checkpoint_from_bytes(&damaged, "run").unwrap_err().to_string();
+        assert!(error.starts_with("run: ") && error.contains(expected), "{error}, expected {expected}");
+        assert!(!error.contains(char::is_control), "{error}");
+    }
+    let error = checkpoint_from_bytes(&bytes, "run").unwrap_err().to_string();
+    assert!(error.contains("a run of method adam, not sweeps"), "{error}");
+    let mut stream = Seed(1).stream("bit flips", 0);
+    for _ in 0..1000 {
+        let mut damaged = bytes.clone();
+        let at = stream.random_range(0..damaged.len());
+        damaged[at] ^= 1 << stream.random_range(0..8);
+        let _ = adam_checkpoint_from_bytes(&damaged, "run");
     }
 }
 

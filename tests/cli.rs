@@ -159,6 +159,77 @@ fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     assert_eq!(names(at), before);
 }
 
+#[test]
+fn adam_fits_at_a_fixed_bond_dimension_and_resumes_to_the_same_bytes() {
+    let folder = folder_with_data();
+    let at = folder.path();
+    let fit = |more: &[&str]| {
+        let common =
+            ["fit", "--method", "adam", "--data", "twins.bits", "--bond", "12", "--mini-batches", "2", "--json"];
+        json(at, &[&common[..], more].concat())
+    };
+    let whole = fit(&["--sweeps", "60", "--out", "whole.ansatz", "--log", "log.jsonl", "--report", "pictures"]);
+    // Independent bits have 12 ln 2 = 8.3 nats, the data ln 64 = 4.2.
+    let nll = whole["train_nll"].as_f64().unwrap();
+    assert!(nll < 7.0 && nll > 64f64.ln() - 1e-6, "{nll}");
+    assert_eq!((whole["sweeps"].as_u64(), whole["stop"].as_str()), (Some(60), Some("schedule_ended")));
+    assert!(whole["max_bond"].as_u64().unwrap() <= 12);
+    let score = json(at, &["score", "whole.ansatz", "--data", "twins.bits", "--json"]);
+    assert!((score["nll"].as_f64().unwrap() - nll).abs() < 1e-9);
+    let log = fs::read_to_string(at.join("log.jsonl")).unwrap();
+    let first: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert_eq!((log.lines().count(), first["rate"].as_f64()), (60, Some(0.01)));
+    for name in ["loss.svg", "chain.svg", "samples.png"] {
+        assert!(at.join("pictures").join(name).exists(), "{name}");
+    }
+    let half = fit(&["--sweeps", "25", "--out", "parted.ansatz"]);
+    assert_eq!(half["sweeps"], 25);
+    let parted = fit(&["--sweeps", "60", "--out", "parted.ansatz", "--resume"]);
+    assert_eq!((&parted["train_nll"], &parted["sweeps"]), (&whole["train_nll"], &whole["sweeps"]));
+    let tensors = |name: &str| {
+        let bytes = fs::read(at.join(name)).unwrap();
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        bytes[8 + header..].to_vec()
+    };
+    assert_eq!(tensors("whole.ansatz"), tensors("parted.ansatz"));
+    assert_eq!(tensors("whole.ansatz.checkpoint"), tensors("parted.ansatz.checkpoint"));
+    let patient = fit(&["--sweeps", "500", "--valid-fraction", "0.3", "--patience", "3"]);
+    assert_eq!(patient["stop"], "early_stopping");
+    assert!(patient["valid_nll"].is_number());
+    assert_eq!(fit(&["--sweeps", "1000000", "--time-limit", "0.3"])["stop"], "time_limit");
+    assert!(fit(&["--dry-run"])["peak_bytes"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn options_that_mean_nothing_to_adam_are_refused() {
+    let folder = folder_with_data();
+    let at = folder.path();
+    let fit = |more: &[&'static str]| [&["fit", "--data", "twins.bits", "--out", "m.ansatz"], more].concat();
+    for (option, value) in [
+        ("--cutoff", "1e-7"),
+        ("--min-bond", "1"),
+        ("--steps", "1"),
+        ("--direction", "plain"),
+        ("--splitting", "exact"),
+        ("--init-bond", "2"),
+        ("--rise", "0"),
+        ("--min-improvement", "0"),
+        ("--memory", "100"),
+        ("--bond", "4,8"),
+    ] {
+        refused(at, &fit(&["--method", "adam", option, value]), &[&option[2..], "--method adam"]);
+    }
+    refused(at, &fit(&["--method", "adam", "--rate", "-1"]), &["rate"]);
+    refused(at, &fit(&["--method", "adam", "--bond", "0"]), &["bond"]);
+    refused(at, &fit(&["--method", "newton"]), &["newton"]);
+    assert_eq!(names(at).len(), 1);
+    // A run goes on by the method it was begun with.
+    for (method, other) in [("adam", "sweeps"), ("sweeps", "adam")] {
+        json(at, &fit(&["--method", method, "--bond", "4", "--sweeps", "1", "--json"]));
+        refused(at, &fit(&["--method", other, "--resume"]), &["m.ansatz.checkpoint", &format!("--method {method}")]);
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_an_error() {

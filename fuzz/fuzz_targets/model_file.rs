@@ -6,4 +6,5 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     let _ = ansatz::io::model_from_bytes(bytes, "fuzz");
     let _ = ansatz::io::checkpoint_from_bytes(bytes, "fuzz");
+    let _ = ansatz::io::adam_checkpoint_from_bytes(bytes, "fuzz");
 });

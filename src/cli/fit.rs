@@ -13,16 +13,20 @@ use super::Exit;
 use super::info::entropies;
 use super::output::{complain, number, print, print_json, write_png, write_text};
 use super::source::{Source, tiles};
+use super::training::Training;
 use crate::data::split;
 use crate::error::{Error, Place, Result};
 use crate::for_kind;
-use crate::io::{AnyBornMps, AnyRun, CheckpointKeeper, Extra, load_checkpoint, save_checkpoint, save_model};
+use crate::io::{
+    AnyAdamRun, AnyBornMps, AnyRun, CheckpointKeeper, Extra, load_adam_checkpoint, load_checkpoint, save_model,
+};
 use crate::model::{Batch, BornMps, Direction, GenerativeModel, Splitting};
 use crate::random::Seed;
 use crate::report::{JsonLines, Progress, Table, chain_profile, loss_curve, montage, time_in_words};
 use crate::scalar::Scalar;
 use crate::train::{
-    EarlyStopping, Interrupt, Observer, Observers, Outcome, Run, Schedule, Stop, TimeLimit, TwoSite, best_smoothing,
+    Adam, AdamRun, EarlyStopping, Interrupt, Observer, Observers, Outcome, Run, Schedule, Stop, TimeLimit, TwoSite,
+    best_smoothing,
 };
 
 /// A schedule on the command line: `10,20,50`, one entry a sweep, the last one repeating.
@@ -44,10 +48,23 @@ impl<T: Clone> List<T> {
     }
 }
 
+/// What was given, or the default.
+fn schedule<T: Clone>(given: &Option<List<T>>, default: T) -> Result<Schedule<T>> {
+    given.as_ref().map_or_else(|| Ok(Schedule::constant(default)), List::schedule)
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Model {
     /// Matrix-product-state Born machine.
     BornMps,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Method {
+    /// Two-site sweeps, at a bond dimension that adapts.
+    Sweeps,
+    /// Adam over all sites at once, at a fixed bond dimension.
+    Adam,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -86,45 +103,48 @@ pub(super) struct Fit {
     /// The model file to write: the best model of the run.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Sweeps in all.
+    /// How it is trained. With adam an epoch counts as a sweep, and options about the cutting of bonds are refused.
+    #[arg(long, value_enum, default_value = "sweeps")]
+    method: Method,
+    /// Sweeps in all [default: 10; adam: 100].
     #[arg(long)]
     sweeps: Option<usize>,
-    /// Largest bond dimension; a list is a schedule over the sweeps.
+    /// Largest bond dimension; a list is a schedule over the sweeps. With adam the one that it is fixed at.
     #[arg(long, default_value = "32", value_name = "N[,N..]")]
     bond: List<usize>,
-    /// Smallest bond dimension; above 1 it lets correlations pass sites that are constant in the data.
-    #[arg(long, default_value = "1", value_name = "N[,N..]")]
-    min_bond: List<usize>,
-    /// Rate of the gradient steps.
-    #[arg(long, default_value = "0.005", value_name = "X[,X..]", allow_negative_numbers = true)]
-    rate: List<f64>,
-    /// Singular values up to this share of the largest are dropped.
-    #[arg(long, default_value = "1e-7", value_name = "X[,X..]", allow_negative_numbers = true)]
-    cutoff: List<f64>,
-    /// Gradient steps at each bond.
-    #[arg(long, default_value = "1", value_name = "N[,N..]")]
-    steps: List<usize>,
+    /// Smallest bond dimension; above 1 it lets correlations pass sites that are constant in the data [default: 1].
+    #[arg(long, value_name = "N[,N..]")]
+    min_bond: Option<List<usize>>,
+    /// Rate of the gradient steps [default: 0.005; adam: 0.01].
+    #[arg(long, value_name = "X[,X..]", allow_negative_numbers = true)]
+    rate: Option<List<f64>>,
+    /// Singular values up to this share of the largest are dropped [default: 1e-7].
+    #[arg(long, value_name = "X[,X..]", allow_negative_numbers = true)]
+    cutoff: Option<List<f64>>,
+    /// Gradient steps at each bond [default: 1].
+    #[arg(long, value_name = "N[,N..]")]
+    steps: Option<List<usize>>,
     /// Mini-batches the data are dealt into.
     #[arg(long, default_value = "1", value_name = "N[,N..]")]
     mini_batches: List<usize>,
-    /// How the gradient becomes a direction.
-    #[arg(long, value_enum, default_value = "norm-scaled")]
-    direction: Way,
-    /// How bonds are cut.
-    #[arg(long, value_enum, default_value = "warm")]
-    splitting: Cut,
+    /// How the gradient becomes a direction [default: norm-scaled].
+    #[arg(long, value_enum)]
+    direction: Option<Way>,
+    /// How bonds are cut [default: warm].
+    #[arg(long, value_enum)]
+    splitting: Option<Cut>,
     /// Numbers of the model.
     #[arg(long, value_enum, default_value = "f64")]
     scalar: Numbers,
-    /// Bond dimension of the random start.
-    #[arg(long, default_value_t = 2, value_name = "N")]
-    init_bond: usize,
-    /// Nats by which a sweep may raise the training loss before it is taken back.
-    #[arg(long, default_value_t = 0.0, value_name = "NATS", allow_negative_numbers = true)]
-    rise: f64,
-    /// Stop when a sweep improves the training loss by less than this many nats.
-    #[arg(long, default_value_t = 0.0, value_name = "NATS", allow_negative_numbers = true)]
-    min_improvement: f64,
+    /// Bond dimension of the random start [default: 2].
+    #[arg(long, value_name = "N")]
+    init_bond: Option<usize>,
+    /// Nats by which a sweep may raise the training loss before it is taken back [default: 0].
+    #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
+    rise: Option<f64>,
+    /// Stop when a sweep improves the training loss by less than this many nats [default: 0].
+    #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
+    min_improvement: Option<f64>,
     /// Amplitude of each symbol's exchange for any other, so that symbols never seen at a site stay possible. With
     /// held-out data the best of 0 to 0.1 is chosen unless one is given; without, 0.
     #[arg(long, value_name = "AMPLITUDE", allow_negative_numbers = true)]
@@ -153,7 +173,7 @@ pub(super) struct Fit {
     /// The checkpoint file [default: the model file with .checkpoint added].
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// Write the checkpoint every so many bonds.
+    /// Write the checkpoint every so many bonds; with adam, steps.
     #[arg(long, value_name = "N")]
     checkpoint_bonds: Option<usize>,
     /// Write the checkpoint every so many minutes [default: 5].
@@ -186,12 +206,19 @@ const PROGRAM: u64 = 16 << 20;
 
 /// Sweeps where none are asked for.
 const SWEEPS: usize = 10;
+/// Epochs of Adam where none are asked for.
+const EPOCHS: usize = 100;
 
 impl Fit {
     pub fn run(self) -> Result<Exit> {
         let Model::BornMps = self.model;
-        let settings = self.settings()?;
-        settings.validate()?;
+        let adam = self.method == Method::Adam;
+        if adam {
+            self.refuse_what_adam_has_not()?;
+            self.adam_settings()?.validate()?;
+        } else {
+            self.settings()?.validate()?;
+        }
         let positive = [("time-limit", self.time_limit), ("checkpoint-minutes", self.checkpoint_minutes)];
         for (name, value) in positive {
             if let Some(value) = value
@@ -224,43 +251,93 @@ impl Fit {
             ..Extra::default()
         };
         extra.other.insert("fingerprint".into(), fingerprint(&train).into());
-        let run = if self.resume { self.resumed(&extra)? } else { self.fresh(&dims, settings)? };
+        if adam {
+            let run = if self.resume { self.resumed_adam(&extra)? } else { self.fresh_adam(&dims)? };
+            return for_kind!(AnyAdamRun, run, run => self.train(run, &train, valid.as_ref(), extra));
+        }
+        let run = if self.resume { self.resumed(&extra)? } else { self.fresh(&dims)? };
         for_kind!(AnyRun, run, run => self.train(run, &train, valid.as_ref(), extra))
+    }
+
+    /// That no option was given that says something of sweeps only: it would be silently without effect.
+    fn refuse_what_adam_has_not(&self) -> Result<()> {
+        let given = [
+            ("min-bond", self.min_bond.is_some()),
+            ("cutoff", self.cutoff.is_some()),
+            ("steps", self.steps.is_some()),
+            ("direction", self.direction.is_some()),
+            ("splitting", self.splitting.is_some()),
+            ("init-bond", self.init_bond.is_some()),
+            ("rise", self.rise.is_some()),
+            ("min-improvement", self.min_improvement.is_some()),
+            ("memory", self.memory.is_some()),
+        ];
+        if let Some((name, _)) = given.into_iter().find(|(_, given)| *given) {
+            return Err(Error::setting(name, "given", "it means nothing to --method adam; leave it away"));
+        }
+        if self.bond.0.len() > 1 {
+            let found = format!("a list of {}", self.bond.0.len());
+            return Err(Error::setting("bond", found, "--method adam keeps one bond dimension; give a single number"));
+        }
+        Ok(())
+    }
+
+    fn adam_settings(&self) -> Result<Adam> {
+        let epochs = self.sweeps.unwrap_or(EPOCHS);
+        Ok(Adam {
+            rate: schedule(&self.rate, 0.01)?,
+            mini_batches: self.mini_batches.schedule()?,
+            seed: Seed(self.seed),
+            ..Adam::new(epochs)
+        })
+    }
+
+    fn fresh_adam(&self, dims: &[usize]) -> Result<AnyAdamRun> {
+        let (bond, seed, settings) = (*self.bond.schedule()?.at(0), Seed(self.seed), self.adam_settings()?);
+        fn start<T: Scalar>(dims: &[usize], bond: usize, seed: Seed, settings: Adam) -> Result<AdamRun<BornMps<T>>> {
+            AdamRun::new(BornMps::random(dims, bond, seed)?, settings)
+        }
+        Ok(match self.scalar {
+            Numbers::F32 => start::<f32>(dims, bond, seed, settings)?.into(),
+            Numbers::F64 => start::<f64>(dims, bond, seed, settings)?.into(),
+            Numbers::C32 => start::<Complex32>(dims, bond, seed, settings)?.into(),
+            Numbers::C64 => start::<Complex64>(dims, bond, seed, settings)?.into(),
+        })
     }
 
     fn settings(&self) -> Result<TwoSite> {
         Ok(TwoSite {
             sweeps: self.sweeps.unwrap_or(SWEEPS),
-            rate: self.rate.schedule()?,
+            rate: schedule(&self.rate, 0.005)?,
             max_bond: self.bond.schedule()?,
-            min_bond: self.min_bond.schedule()?,
-            cutoff: self.cutoff.schedule()?,
-            steps: self.steps.schedule()?,
+            min_bond: schedule(&self.min_bond, 1)?,
+            cutoff: schedule(&self.cutoff, 1e-7)?,
+            steps: schedule(&self.steps, 1)?,
             mini_batches: self.mini_batches.schedule()?,
             direction: match self.direction {
-                Way::Plain => Direction::Plain,
-                Way::NormScaled => Direction::NormScaled,
-                Way::Adam => Direction::Adam,
+                Some(Way::Plain) => Direction::Plain,
+                Some(Way::NormScaled) | None => Direction::NormScaled,
+                Some(Way::Adam) => Direction::Adam,
             },
             splitting: match self.splitting {
-                Cut::Exact => Splitting::Exact,
-                Cut::Warm => Splitting::Warm,
+                Some(Cut::Exact) => Splitting::Exact,
+                Some(Cut::Warm) | None => Splitting::Warm,
             },
-            rise: self.rise,
+            rise: self.rise.unwrap_or(0.0),
             decay: 0.5,
             smoothing: self.smoothing.unwrap_or(if self.valid.is_some() || self.valid_fraction.is_some() {
                 TRIAL
             } else {
                 0.0
             }),
-            min_improvement: self.min_improvement,
+            min_improvement: self.min_improvement.unwrap_or(0.0),
             memory: self.memory.map(|mb| mb.saturating_mul(1_000_000)),
             seed: Seed(self.seed),
         })
     }
 
-    fn fresh(&self, dims: &[usize], settings: TwoSite) -> Result<AnyRun> {
-        let (bond, seed) = (self.init_bond, Seed(self.seed));
+    fn fresh(&self, dims: &[usize]) -> Result<AnyRun> {
+        let (bond, seed, settings) = (self.init_bond.unwrap_or(2), Seed(self.seed), self.settings()?);
         fn start<T: Scalar>(dims: &[usize], bond: usize, seed: Seed, settings: TwoSite) -> Result<Run<BornMps<T>>> {
             Run::new(BornMps::random(dims, bond, seed)?, settings)
         }
@@ -282,29 +359,41 @@ impl Fit {
 
     /// The run of the checkpoint, which has to be of the same data.
     fn resumed(&self, extra: &Extra) -> Result<AnyRun> {
-        let Some(path) = self.checkpoint_path() else {
-            return Err(Error::setting("resume", "given", "say from where, by --checkpoint or --out"));
-        };
-        let (mut run, stored) = load_checkpoint(&path)?;
-        if stored.other.get("fingerprint") != extra.other.get("fingerprint") {
-            return Err(Error::Format {
-                what: format!("{}: a run on other training data; give the same data options", path.display()),
-            });
-        }
+        let mut run = self.same_data(load_checkpoint, extra)?;
         let stored: &mut usize = for_kind!(AnyRun, &mut run, run => &mut run.settings.sweeps);
         *stored = self.sweeps.unwrap_or(*stored).max(*stored);
         Ok(run)
     }
 
-    fn train<T: Scalar>(
+    fn resumed_adam(&self, extra: &Extra) -> Result<AnyAdamRun> {
+        let mut run = self.same_data(load_adam_checkpoint, extra)?;
+        let stored: &mut usize = for_kind!(AnyAdamRun, &mut run, run => &mut run.settings.epochs);
+        *stored = self.sweeps.unwrap_or(*stored).max(*stored);
+        Ok(run)
+    }
+
+    fn same_data<R>(&self, load: fn(&Path) -> Result<(R, Extra)>, extra: &Extra) -> Result<R> {
+        let Some(path) = self.checkpoint_path() else {
+            return Err(Error::setting("resume", "given", "say from where, by --checkpoint or --out"));
+        };
+        let (run, stored) = load(&path)?;
+        if stored.other.get("fingerprint") != extra.other.get("fingerprint") {
+            return Err(Error::Format {
+                what: format!("{}: a run on other training data; give the same data options", path.display()),
+            });
+        }
+        Ok(run)
+    }
+
+    fn train<R: Training>(
         &self,
-        mut run: Run<BornMps<T>>,
+        mut run: R,
         train: &Batch<u8>,
         valid: Option<&Batch<u8>>,
         mut extra: Extra,
     ) -> Result<Exit>
     where
-        AnyBornMps: From<BornMps<T>>,
+        AnyBornMps: From<BornMps<R::Number>>,
     {
         if self.dry_run {
             return self.plan(&run, train);
@@ -325,14 +414,14 @@ impl Fit {
                     let minutes = self.checkpoint_minutes.unwrap_or(5.0);
                     let every = Duration::from_secs_f64(60.0 * minutes);
                     let mut keeper = CheckpointKeeper::new(path, self.checkpoint_bonds, Some(every), extra.clone());
-                    let outcome = run.fit(train, valid, &mut watch, &mut keeper);
+                    let outcome = run.go(train, valid, &mut watch, Some(&mut keeper));
                     if outcome.is_ok() || self.checkpoint.is_some() {
                         // So that a finished run can be extended, and a broken one looked at.
-                        save_checkpoint(path, &run, &extra)?;
+                        run.save(path, &extra)?;
                     }
                     outcome?
                 }
-                None => run.fit(train, valid, &mut watch, &mut ())?,
+                None => run.go(train, valid, &mut watch, None)?,
             }
         };
         extra.report = outcome.best().copied();
@@ -341,17 +430,16 @@ impl Fit {
             None if valid.is_some() => SMOOTHING.to_vec(),
             None => vec![0.0],
         };
-        let (best, smoothing, nll) = best_smoothing(&run.best, valid.unwrap_or(train), &amounts)?;
+        let (best, smoothing, nll) = best_smoothing(&run.into_best(), valid.unwrap_or(train), &amounts)?;
         if let (Some(report), Some(_)) = (&mut extra.report, valid) {
             report.valid_nll = Some(nll);
         }
         extra.other.insert("smoothing".into(), smoothing.into());
-        run.best = best;
         if let Some(out) = &self.out {
-            save_model(out, &run.best, &extra)?;
+            save_model(out, &best, &extra)?;
         }
         let seconds = start.elapsed().as_secs_f64();
-        let model = AnyBornMps::from(run.best);
+        let model = AnyBornMps::from(best);
         if let Some(folder) = &self.report {
             pictures(folder, &model, &extra, &outcome)?;
         }
@@ -359,10 +447,10 @@ impl Fit {
         Ok(if outcome.stop == Stop::Interrupted { Exit::Interrupted } else { Exit::Done })
     }
 
-    fn observers<T: Scalar>(&self, run: &Run<BornMps<T>>, stopped: Arc<AtomicBool>) -> Result<Observers<'static>> {
+    fn observers(&self, run: &impl Training, stopped: Arc<AtomicBool>) -> Result<Observers<'static>> {
         let mut watch = Observers::new().with(Interrupt(stopped));
         if !self.quiet {
-            watch = watch.with(Progress::stderr(run.settings.sweeps, !self.json));
+            watch = watch.with(Progress::stderr(run.planned(), !self.json));
         }
         if let Some(log) = &self.log {
             // A resumed run adds to its log.
@@ -375,7 +463,7 @@ impl Fit {
         }
         if let Some(patience) = self.patience {
             let mut early = EarlyStopping::new(patience, 0.0)?;
-            for report in &run.progress.history {
+            for report in run.history() {
                 let _ = early.sweep(report)?;
             }
             watch = watch.with(early);
@@ -386,20 +474,20 @@ impl Fit {
         Ok(watch)
     }
 
-    fn plan<T: Scalar>(&self, run: &Run<BornMps<T>>, train: &Batch<u8>) -> Result<Exit> {
-        let bytes = run.memory(train)? + PROGRAM;
+    fn plan(&self, run: &impl Training, train: &Batch<u8>) -> Result<Exit> {
+        let bytes = run.bytes(train)? + PROGRAM;
         if self.json {
             print_json(&serde_json::json!({
-                "sites": train.sites(), "samples": train.samples(), "sweeps": run.settings.sweeps,
-                "max_bond": run.settings.largest_bond(), "peak_bytes": bytes,
+                "sites": train.sites(), "samples": train.samples(), "sweeps": run.planned(),
+                "max_bond": run.largest_bond(), "peak_bytes": bytes,
             }));
         } else {
             print(&format!(
                 "{} samples of {} sites, {} sweeps, bond up to {}: peak memory about {:.0} MB",
                 train.samples(),
                 train.sites(),
-                run.settings.sweeps,
-                run.settings.largest_bond(),
+                run.planned(),
+                run.largest_bond(),
                 bytes as f64 / 1e6
             ));
         }

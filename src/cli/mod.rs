@@ -8,6 +8,7 @@ mod output;
 mod sample;
 mod score;
 mod source;
+mod training;
 
 use clap::{Parser, Subcommand};
 

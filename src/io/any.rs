@@ -10,10 +10,10 @@ use crate::model::born_mps::BornMps;
 use crate::model::{Batch, Conditional, GenerativeModel};
 use crate::random::Seed;
 use crate::scalar::Kind;
-use crate::train::Run;
+use crate::train::{AdamRun, Run};
 
-/// The same expression for each number type of an [`AnyBornMps`](crate::io::AnyBornMps) or
-/// [`AnyRun`](crate::io::AnyRun).
+/// The same expression for each number type of an [`AnyBornMps`](crate::io::AnyBornMps), an
+/// [`AnyRun`](crate::io::AnyRun) or an [`AnyAdamRun`](crate::io::AnyAdamRun).
 ///
 /// ```
 /// use ansatz::io::AnyBornMps;
@@ -86,6 +86,10 @@ any! {
 any! {
     /// A run that trains a matrix-product Born machine of any number type.
     AnyRun, Run<BornMps>
+}
+any! {
+    /// A run of Adam that trains a matrix-product Born machine of any number type.
+    AnyAdamRun, AdamRun<BornMps>
 }
 
 impl AnyBornMps {

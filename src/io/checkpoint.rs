@@ -66,6 +66,7 @@ fn parse(bytes: &[u8]) -> Result<(AnyRun, Extra)> {
     if name != BORN_MPS {
         return Err(unknown_model(name));
     }
+    check_method(&file, SWEEPS)?;
     Ok(match header::kind(&file)? {
         Kind::F32 => into_any(read::<f32>(&file)?),
         Kind::F64 => into_any(read::<f64>(&file)?),
@@ -114,7 +115,22 @@ fn check(progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-fn json<V: DeserializeOwned>(file: &TensorFile, key: &str) -> Result<V> {
+/// The method of a run where its file names none.
+const SWEEPS: &str = "sweeps";
+/// As a file names the method of a run of Adam.
+pub(super) const ADAM: &str = "adam";
+
+/// That the run is one of this method.
+pub(super) fn check_method(file: &TensorFile, method: &str) -> Result<()> {
+    let found = file.find("method").unwrap_or(SWEEPS);
+    if found == method {
+        return Ok(());
+    }
+    let found = quoted(found);
+    Err(Error::Format { what: format!("a run of method {found}, not {method}; go on with it by `--method {found}`") })
+}
+
+pub(super) fn json<V: DeserializeOwned>(file: &TensorFile, key: &str) -> Result<V> {
     serde_json::from_str(file.text(key)?).map_err(|e| damaged(format!("metadata {key}: {}", quoted(&e.to_string()))))
 }
 
@@ -128,7 +144,7 @@ fn same_bits<T: Scalar>(a: &BornMps<T>, b: &BornMps<T>) -> bool {
             .all(|(x, y)| x.iter().zip(y).all(|(x, y)| bytemuck::bytes_of(x) == bytemuck::bytes_of(y)))
 }
 
-/// Stores a run in a file every so many bonds, or after so long.
+/// Stores a run in a file every so many bonds (steps, for Adam), or after so long.
 #[derive(Debug)]
 pub struct CheckpointKeeper {
     path: PathBuf,
@@ -146,18 +162,34 @@ impl CheckpointKeeper {
     pub fn new(path: impl Into<PathBuf>, every_bonds: Option<usize>, every: Option<Duration>, extra: Extra) -> Self {
         CheckpointKeeper { path: path.into(), every_bonds, every, extra, bonds: 0, last: Instant::now() }
     }
-}
 
-impl<T: Scalar> Keeper<BornMps<T>> for CheckpointKeeper {
-    fn due(&mut self) -> bool {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn extra(&self) -> &Extra {
+        &self.extra
+    }
+
+    pub(super) fn is_due(&mut self) -> bool {
         self.bonds += 1;
         self.every_bonds.is_some_and(|n| self.bonds >= n) || self.every.is_some_and(|t| self.last.elapsed() >= t)
     }
 
+    /// Counts from now, so that a slow disk does not take up all the time.
+    pub(super) fn kept(&mut self) {
+        (self.bonds, self.last) = (0, Instant::now());
+    }
+}
+
+impl<T: Scalar> Keeper<Run<BornMps<T>>> for CheckpointKeeper {
+    fn due(&mut self) -> bool {
+        self.is_due()
+    }
+
     fn keep(&mut self, run: &Run<BornMps<T>>) -> Result<()> {
         save_checkpoint(&self.path, run, &self.extra)?;
-        // From now, so that a slow disk does not take up all the time.
-        (self.bonds, self.last) = (0, Instant::now());
+        self.kept();
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 //! Reading trusts nothing: lengths are checked against the bytes that are there, shapes against each other, every number
 //! for being finite, and nothing in a file is ever run.
 
+mod adam_checkpoint;
 mod any;
 mod arrays;
 mod atomic;
@@ -12,7 +13,8 @@ mod header;
 mod model;
 mod tensor_file;
 
-pub use any::{AnyBornMps, AnyRun};
+pub use adam_checkpoint::{adam_checkpoint_from_bytes, load_adam_checkpoint, save_adam_checkpoint};
+pub use any::{AnyAdamRun, AnyBornMps, AnyRun};
 pub use arrays::{text, write_npy_reals, write_npy_symbols, write_symbols};
 pub use atomic::write_atomically;
 pub use checkpoint::{CheckpointKeeper, checkpoint_from_bytes, load_checkpoint, save_checkpoint};

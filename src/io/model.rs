@@ -128,7 +128,7 @@ pub(super) fn read_born_mps<T: Scalar>(file: &TensorFile, prefix: &str) -> Resul
     BornMps::from_normalised(state).map_err(|_| damaged(format!("{prefix}state is not of norm 1")))
 }
 
-fn site_name(prefix: &str, site: usize) -> String {
+pub(super) fn site_name(prefix: &str, site: usize) -> String {
     format!("{prefix}site.{site:04}")
 }
 

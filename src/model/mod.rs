@@ -3,6 +3,7 @@
 mod batch;
 pub mod born_mps;
 mod chow_liu;
+mod differentiable;
 mod generative;
 mod independent;
 mod sweep;
@@ -10,6 +11,7 @@ mod sweep;
 pub use batch::Batch;
 pub use born_mps::BornMps;
 pub use chow_liu::ChowLiu;
+pub use differentiable::Differentiable;
 pub use generative::{Conditional, GenerativeModel, Marginal};
 pub use independent::Independent;
 pub use sweep::{BondSweeper, Direction, Splitting, Step, SweepSetup, Sweepable, Update};

@@ -1,10 +1,12 @@
 //! The training loop: what is told of a run, to whom, and when it stops.
 
+mod adam;
 mod observer;
 mod outcome;
 mod schedule;
 mod two_site;
 
+pub use adam::{Adam, AdamProgress, AdamRun, AdamState};
 pub use observer::{EarlyStopping, Interrupt, Observer, Observers, TimeLimit};
 pub use outcome::{BondReport, Outcome, Stop, SweepReport};
 pub use schedule::Schedule;

@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 /// To stop the run return [`ControlFlow::Break`]; the reason goes into the [`Outcome`](super::Outcome). Runs go on within
 /// the thread pool, so an observer has to be `Send`.
 pub trait Observer: Send {
-    /// After a bond: `sweep` sweeps are complete, and `step + 1` of the `steps` bond updates of the next.
+    /// After a bond: `sweep` sweeps are complete, and `step + 1` of the `steps` bond updates of the next. A method that
+    /// changes all bonds at once tells of its gradient steps here, as bond 0.
     ///
     /// # Errors
     /// Whatever the observer cannot do; the run ends with it.

@@ -165,24 +165,24 @@ pub struct Run<M> {
     pub progress: Progress,
 }
 
-/// Stores a run while it goes on.
-pub trait Keeper<M>: Send {
-    /// Whether the run should be stored now; asked after each bond.
+/// Stores a run `R` while it goes on.
+pub trait Keeper<R>: Send {
+    /// Whether the run should be stored now; asked after each bond, or step.
     fn due(&mut self) -> bool;
 
     /// Stores it.
     ///
     /// # Errors
     /// If it cannot be stored; this ends the run.
-    fn keep(&mut self, run: &Run<M>) -> Result<()>;
+    fn keep(&mut self, run: &R) -> Result<()>;
 }
 
-impl<M> Keeper<M> for () {
+impl<R> Keeper<R> for () {
     fn due(&mut self) -> bool {
         false
     }
 
-    fn keep(&mut self, _run: &Run<M>) -> Result<()> {
+    fn keep(&mut self, _run: &R) -> Result<()> {
         Ok(())
     }
 }
@@ -225,7 +225,7 @@ impl<M: Sweepable> Run<M> {
         train: &Batch<u8>,
         valid: Option<&Batch<u8>>,
         watch: &mut dyn Observer,
-        keeper: &mut dyn Keeper<M>,
+        keeper: &mut dyn Keeper<Self>,
     ) -> Result<Outcome> {
         self.settings.validate()?;
         // Within the pool from here on: from outside, each of the many short parallel stretches would put this thread to
@@ -238,7 +238,7 @@ impl<M: Sweepable> Run<M> {
         train: &Batch<u8>,
         valid: Option<&Batch<u8>>,
         watch: &mut dyn Observer,
-        keeper: &mut dyn Keeper<M>,
+        keeper: &mut dyn Keeper<Self>,
     ) -> Result<Outcome> {
         let start = Instant::now();
         let mut dealt = 0;
@@ -296,7 +296,7 @@ impl<M: Sweepable> Run<M> {
         &mut self,
         sweeper: &mut M::Sweeper,
         watch: &mut dyn Observer,
-        keeper: &mut dyn Keeper<M>,
+        keeper: &mut dyn Keeper<Self>,
     ) -> Result<Option<Stop>> {
         let settings = &self.settings;
         let sweep = self.progress.sweep;
@@ -451,6 +451,6 @@ pub fn best_smoothing<M: Sweepable>(model: &M, valid: &Batch<u8>, amounts: &[f64
 }
 
 /// Whether a smaller step may avoid the error.
-fn recoverable(error: &Error) -> bool {
+pub(super) fn recoverable(error: &Error) -> bool {
     matches!(error.root(), Error::ZeroAmplitude { .. } | Error::NotFinite { .. } | Error::Factorisation { .. })
 }

@@ -7,6 +7,7 @@ mod conditional;
 mod descent;
 mod environments;
 mod evidence;
+mod gradient;
 mod marginal;
 mod memory;
 mod sample;

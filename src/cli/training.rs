@@ -1,0 +1,113 @@
+//! What `ansatz fit` does with a run, whatever its method.
+
+use std::path::Path;
+
+use crate::error::Result;
+use crate::io::{CheckpointKeeper, Extra, save_adam_checkpoint, save_checkpoint};
+use crate::model::{Batch, BornMps};
+use crate::scalar::Scalar;
+use crate::train::{AdamRun, Observer, Outcome, Run, SweepReport};
+
+/// A run of either method.
+pub(super) trait Training {
+    type Number: Scalar;
+
+    fn go(
+        &mut self,
+        train: &Batch<u8>,
+        valid: Option<&Batch<u8>>,
+        watch: &mut dyn Observer,
+        keeper: Option<&mut CheckpointKeeper>,
+    ) -> Result<Outcome>;
+    fn save(&self, path: &Path, extra: &Extra) -> Result<()>;
+    /// The reports so far.
+    fn history(&self) -> &[SweepReport];
+    /// Sweeps or epochs in all.
+    fn planned(&self) -> usize;
+    fn largest_bond(&self) -> usize;
+    /// Bytes that the training will take.
+    fn bytes(&self, train: &Batch<u8>) -> Result<u64>;
+    fn into_best(self) -> BornMps<Self::Number>;
+}
+
+impl<T: Scalar> Training for Run<BornMps<T>> {
+    type Number = T;
+
+    fn go(
+        &mut self,
+        train: &Batch<u8>,
+        valid: Option<&Batch<u8>>,
+        watch: &mut dyn Observer,
+        keeper: Option<&mut CheckpointKeeper>,
+    ) -> Result<Outcome> {
+        match keeper {
+            Some(keeper) => self.fit(train, valid, watch, keeper),
+            None => self.fit(train, valid, watch, &mut ()),
+        }
+    }
+
+    fn save(&self, path: &Path, extra: &Extra) -> Result<()> {
+        save_checkpoint(path, self, extra)
+    }
+
+    fn history(&self) -> &[SweepReport] {
+        &self.progress.history
+    }
+
+    fn planned(&self) -> usize {
+        self.settings.sweeps
+    }
+
+    fn largest_bond(&self) -> usize {
+        self.settings.largest_bond()
+    }
+
+    fn bytes(&self, train: &Batch<u8>) -> Result<u64> {
+        self.memory(train)
+    }
+
+    fn into_best(self) -> BornMps<T> {
+        self.best
+    }
+}
+
+impl<T: Scalar> Training for AdamRun<BornMps<T>> {
+    type Number = T;
+
+    fn go(
+        &mut self,
+        train: &Batch<u8>,
+        valid: Option<&Batch<u8>>,
+        watch: &mut dyn Observer,
+        keeper: Option<&mut CheckpointKeeper>,
+    ) -> Result<Outcome> {
+        match keeper {
+            Some(keeper) => self.fit(train, valid, watch, keeper),
+            None => self.fit(train, valid, watch, &mut ()),
+        }
+    }
+
+    fn save(&self, path: &Path, extra: &Extra) -> Result<()> {
+        save_adam_checkpoint(path, self, extra)
+    }
+
+    fn history(&self) -> &[SweepReport] {
+        &self.progress.history
+    }
+
+    fn planned(&self) -> usize {
+        self.settings.epochs
+    }
+
+    fn largest_bond(&self) -> usize {
+        self.best.state().max_bond()
+    }
+
+    fn bytes(&self, train: &Batch<u8>) -> Result<u64> {
+        Ok(self.memory(train))
+    }
+
+    fn into_best(self) -> BornMps<T> {
+        self.best
+    }
+}
