@@ -1,6 +1,7 @@
 //! Gradients of matrix-product Born machines with respect to all sites, and training by Adam.
 
-use std::collections::BTreeSet;
+mod patterns;
+
 use std::ops::ControlFlow;
 
 use ansatz::chain::Mps;
@@ -9,6 +10,7 @@ use ansatz::train::{Adam, AdamRun, BondReport, Keeper, Observer, Schedule, Stop,
 use ansatz::{Batch, BornMps, Error, GenerativeModel, Scalar, Seed};
 use ndarray::{Array3, ArrayD};
 use num_complex::{Complex32, Complex64};
+use patterns::bars_and_stripes;
 use rand::RngExt;
 
 fn random_rows(count: usize, dims: &[usize], seed: u64) -> Batch<u8> {
@@ -189,17 +191,6 @@ fn what_has_no_gradient_is_an_error() {
     assert!(matches!(with(&[at([1, 2, 1]) * f64::NAN, at([1, 2, 1])]).root(), Error::NotFinite { .. }));
     assert!(matches!(with(&[at([1, 2, 1]) * 0.0, at([1, 2, 1])]).root(), Error::NotFinite { .. }));
     assert!(matches!(model.with_parameters(&[at([1, 2, 1]) * 0.0, at([1, 2, 1])]), Err(Error::NotFinite { .. })));
-}
-
-/// Every image of a square whose rows are uniform, or whose columns are.
-fn bars_and_stripes(side: usize) -> Batch<u8> {
-    let mut rows = BTreeSet::new();
-    for pattern in 0..1usize << side {
-        let bit = |i: usize| (pattern >> i & 1) as u8;
-        rows.insert((0..side * side).map(|k| bit(k / side)).collect::<Vec<_>>());
-        rows.insert((0..side * side).map(|k| bit(k % side)).collect::<Vec<_>>());
-    }
-    Batch::from_rows(&rows.into_iter().collect::<Vec<_>>()).unwrap()
 }
 
 fn learns_bars_and_stripes<T: Scalar>(settings: Adam) {

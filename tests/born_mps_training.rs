@@ -1,5 +1,7 @@
 //! Training of matrix-product Born machines by two-site sweeps.
 
+mod patterns;
+
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
@@ -7,18 +9,8 @@ use ansatz::linalg::Truncation;
 use ansatz::model::{BondSweeper, Direction, Splitting, Step, SweepSetup, Sweepable};
 use ansatz::train::{BondReport, Keeper, Observer, Run, Schedule, Stop, TwoSite};
 use ansatz::{Batch, BornMps, GenerativeModel, Scalar, Seed};
+use patterns::bars_and_stripes;
 use rand::RngExt;
-
-/// Every image of a square whose rows are uniform, or whose columns are.
-fn bars_and_stripes(side: usize) -> Batch<u8> {
-    let mut rows = BTreeSet::new();
-    for pattern in 0..1usize << side {
-        let bit = |i: usize| (pattern >> i & 1) as u8;
-        rows.insert((0..side * side).map(|k| bit(k / side)).collect::<Vec<_>>());
-        rows.insert((0..side * side).map(|k| bit(k % side)).collect::<Vec<_>>());
-    }
-    Batch::from_rows(&rows.into_iter().collect::<Vec<_>>()).unwrap()
-}
 
 fn random_patterns(count: usize, sites: usize, seed: u64) -> Batch<u8> {
     let mut stream = Seed(seed).stream("patterns", 0);

@@ -25,8 +25,8 @@ use crate::random::Seed;
 use crate::report::{JsonLines, Progress, Table, chain_profile, loss_curve, montage, time_in_words};
 use crate::scalar::Scalar;
 use crate::train::{
-    Adam, AdamRun, EarlyStopping, Interrupt, Observer, Observers, Outcome, Run, Schedule, Stop, TimeLimit, TwoSite,
-    best_smoothing,
+    Adam, AdamRun, EarlyStopping, Interrupt, Keeper, Observer, Observers, Outcome, Run, Schedule, Stop, TimeLimit,
+    TwoSite, best_smoothing,
 };
 
 /// A schedule on the command line: `10,20,50`, one entry a sweep, the last one repeating.
@@ -394,6 +394,7 @@ impl Fit {
     ) -> Result<Exit>
     where
         AnyBornMps: From<BornMps<R::Number>>,
+        CheckpointKeeper: Keeper<R>,
     {
         if self.dry_run {
             return self.plan(&run, train);
@@ -409,20 +410,18 @@ impl Fit {
         let outcome = {
             let mut watch = self.observers(&run, stopped)?;
             let checkpoint = self.checkpoint_path();
-            match &checkpoint {
-                Some(path) => {
-                    let minutes = self.checkpoint_minutes.unwrap_or(5.0);
-                    let every = Duration::from_secs_f64(60.0 * minutes);
-                    let mut keeper = CheckpointKeeper::new(path, self.checkpoint_bonds, Some(every), extra.clone());
-                    let outcome = run.go(train, valid, &mut watch, Some(&mut keeper));
-                    if outcome.is_ok() || self.checkpoint.is_some() {
-                        // So that a finished run can be extended, and a broken one looked at.
-                        run.save(path, &extra)?;
-                    }
-                    outcome?
-                }
-                None => run.go(train, valid, &mut watch, None)?,
+            let mut keeper = checkpoint.as_ref().map(|path| {
+                let every = Duration::from_secs_f64(60.0 * self.checkpoint_minutes.unwrap_or(5.0));
+                CheckpointKeeper::new(path, self.checkpoint_bonds, Some(every), extra.clone())
+            });
+            let outcome = run.go(train, valid, &mut watch, &mut keeper);
+            if let Some(path) = &checkpoint
+                && (outcome.is_ok() || self.checkpoint.is_some())
+            {
+                // So that a finished run can be extended, and a broken one looked at.
+                run.save(path, &extra)?;
             }
+            outcome?
         };
         extra.report = outcome.best().copied();
         let amounts = match self.smoothing {

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use crate::error::Result;
-use crate::io::{CheckpointKeeper, Extra, save_adam_checkpoint, save_checkpoint};
+use crate::io::{Extra, save_adam_checkpoint, save_checkpoint};
 use crate::model::{Batch, BornMps};
 use crate::scalar::Scalar;
-use crate::train::{AdamRun, Observer, Outcome, Run, SweepReport};
+use crate::train::{AdamRun, Keeper, Observer, Outcome, Run, SweepReport};
 
 /// A run of either method.
-pub(super) trait Training {
+pub(super) trait Training: Sized {
     type Number: Scalar;
 
     fn go(
@@ -17,7 +17,7 @@ pub(super) trait Training {
         train: &Batch<u8>,
         valid: Option<&Batch<u8>>,
         watch: &mut dyn Observer,
-        keeper: Option<&mut CheckpointKeeper>,
+        keeper: &mut dyn Keeper<Self>,
     ) -> Result<Outcome>;
     fn save(&self, path: &Path, extra: &Extra) -> Result<()>;
     /// The reports so far.
@@ -38,12 +38,9 @@ impl<T: Scalar> Training for Run<BornMps<T>> {
         train: &Batch<u8>,
         valid: Option<&Batch<u8>>,
         watch: &mut dyn Observer,
-        keeper: Option<&mut CheckpointKeeper>,
+        keeper: &mut dyn Keeper<Self>,
     ) -> Result<Outcome> {
-        match keeper {
-            Some(keeper) => self.fit(train, valid, watch, keeper),
-            None => self.fit(train, valid, watch, &mut ()),
-        }
+        self.fit(train, valid, watch, keeper)
     }
 
     fn save(&self, path: &Path, extra: &Extra) -> Result<()> {
@@ -79,12 +76,9 @@ impl<T: Scalar> Training for AdamRun<BornMps<T>> {
         train: &Batch<u8>,
         valid: Option<&Batch<u8>>,
         watch: &mut dyn Observer,
-        keeper: Option<&mut CheckpointKeeper>,
+        keeper: &mut dyn Keeper<Self>,
     ) -> Result<Outcome> {
-        match keeper {
-            Some(keeper) => self.fit(train, valid, watch, keeper),
-            None => self.fit(train, valid, watch, &mut ()),
-        }
+        self.fit(train, valid, watch, keeper)
     }
 
     fn save(&self, path: &Path, extra: &Extra) -> Result<()> {

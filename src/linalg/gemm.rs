@@ -163,8 +163,17 @@ pub fn gemm_parallel<T: Scalar>(
 /// Spread over the threads of the pool where it is large; the result does not depend on their number.
 #[must_use]
 pub fn gram<T: Scalar>(a: &ArrayView2<T>) -> Array2<T::Wide> {
-    let wide = a.mapv(T::widen);
-    let (rows, n) = wide.dim();
+    let (rows, n) = a.dim();
+    // Double precision as it stands, if in standard layout.
+    let in_place = a.as_slice().filter(|_| T::KIND == T::Wide::KIND).map(bytemuck::cast_slice::<T, T::Wide>);
+    let widened;
+    let wide = match in_place.and_then(|x| ArrayView2::from_shape((rows, n), x).ok()) {
+        Some(view) => view,
+        None => {
+            widened = a.mapv(T::widen);
+            widened.view()
+        }
+    };
     let mut c = Array2::zeros((n, n));
     let work = |c: &mut ArrayViewMut2<T::Wide>, from: usize, to: usize| {
         let (left, right) = (wide.slice(s![.., from..to]), wide.slice(s![.., ..to]));

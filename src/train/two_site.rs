@@ -187,6 +187,17 @@ impl<R> Keeper<R> for () {
     }
 }
 
+/// A keeper where there is one.
+impl<R, K: Keeper<R>> Keeper<R> for Option<K> {
+    fn due(&mut self) -> bool {
+        self.as_mut().is_some_and(Keeper::due)
+    }
+
+    fn keep(&mut self, run: &R) -> Result<()> {
+        self.as_mut().map_or(Ok(()), |keeper| keeper.keep(run))
+    }
+}
+
 /// Sweeps taken back one after another, after which the run has converged, or failed if it has never completed one.
 const SETBACKS: usize = 12;
 

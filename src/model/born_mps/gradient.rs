@@ -16,7 +16,8 @@ use num_complex::Complex64;
 use rayon::prelude::*;
 
 use super::BornMps;
-use super::classes::{Level, Position, Samples};
+use super::classes::{Position, Samples};
+use super::environments::{Environment, Side, listed};
 use crate::chain::Mps;
 use crate::error::{Error, Place, Result};
 use crate::linalg::{Op, gemm, matmul};
@@ -175,48 +176,6 @@ fn chunk_rows<T: Scalar>(tensors: &[ArrayView3<T>], samples: usize) -> usize {
     fit.min(samples.div_ceil(WAVE).max(64))
 }
 
-/// Environments of one side of a bond, a row for each class of samples, scaled by powers of two.
-struct Rows<T> {
-    rows: Array2<T>,
-    ln_scale: Vec<f64>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Left,
-    Right,
-}
-
-impl<T: Scalar> Rows<T> {
-    /// Beyond the end of the chain.
-    fn edge() -> Self {
-        Rows { rows: Array2::ones((1, 1)), ln_scale: vec![0.0] }
-    }
-
-    /// With one site more: row `c` is `parent(c) A[symbol(c)]`, with `A` transposed on the right.
-    fn advance(&self, level: &Level, tensor: &ArrayView3<T>, side: Side) -> Self {
-        let (dl, dim, dr) = tensor.dim();
-        let (outer, op) = if side == Side::Left { (dr, Op::None) } else { (dl, Op::Transpose) };
-        let mut rows = Array2::zeros((level.len(), outer));
-        for symbol in 0..dim {
-            let range = level.start[symbol]..level.start[symbol + 1];
-            if !range.is_empty() {
-                let from = gathered(&self.rows, &level.parent[range.clone()]);
-                let matrix = tensor.slice(s![.., symbol, ..]);
-                gemm(T::one(), &from.view(), Op::None, &matrix, op, T::zero(), &mut rows.slice_mut(s![range, ..]));
-            }
-        }
-        let scales = rows.rows_mut().into_iter().zip(&level.parent);
-        let ln_scale = scales.map(|(row, &p)| self.ln_scale[p as usize] + rescale(row)).collect();
-        Rows { rows, ln_scale }
-    }
-}
-
-fn gathered<T: Scalar>(rows: &Array2<T>, which: &[u32]) -> Array2<T> {
-    let which: Vec<usize> = which.iter().map(|&c| c as usize).collect();
-    rows.select(Axis(0), &which)
-}
-
 /// Scales to a largest entry of order one by a power of two, which rounds nothing; the logarithm of what was divided out.
 fn rescale<T: Scalar, D: ndarray::Dimension>(mut entries: ndarray::ArrayViewMut<T, D>) -> f64 {
     let largest =
@@ -237,9 +196,9 @@ fn rescale<T: Scalar, D: ndarray::Dimension>(mut entries: ndarray::ArrayViewMut<
 struct Chunk<T> {
     samples: Samples,
     /// `left[k]`: of the prefixes of length `k`.
-    left: Vec<Rows<T>>,
+    left: Vec<Environment<T>>,
     /// `right[k]`: of the suffixes from `k` on.
-    right: Vec<Rows<T>>,
+    right: Vec<Environment<T>>,
     /// `prefix[k]`, `suffix[k]`: the class of each sample.
     prefix: Vec<Vec<u32>>,
     suffix: Vec<Vec<u32>>,
@@ -255,16 +214,18 @@ impl<T: Scalar> Chunk<T> {
         let dims: Vec<usize> = tensors.iter().map(|a| a.dim().1).collect();
         let samples = Samples::new(&batch.select(rows)?, &dims);
         let from_left = || {
-            let mut environments = vec![Rows::edge()];
+            let mut environments = vec![Environment::edge()];
             for (site, tensor) in tensors.iter().enumerate() {
-                environments.push(environments[site].advance(samples.prefixes(site + 1), tensor, Side::Left));
+                let level = samples.prefixes(site + 1);
+                environments.push(environments[site].advance(level, tensor, Side::Left, Default::default()));
             }
             environments
         };
         let from_right = || {
-            let mut environments = vec![Rows::edge()];
+            let mut environments = vec![Environment::edge()];
             for (site, tensor) in tensors.iter().enumerate().rev() {
-                let next = environments[sites - 1 - site].advance(samples.suffixes(site), tensor, Side::Right);
+                let (last, level) = (&environments[sites - 1 - site], samples.suffixes(site));
+                let next = last.advance(level, tensor, Side::Right, Default::default());
                 environments.push(next);
             }
             environments.reverse();
@@ -283,7 +244,7 @@ impl<T: Scalar> Chunk<T> {
         let (mut inverse, mut nll) = (Vec::with_capacity(samples.len()), 0.0);
         for (i, &weight) in samples.weights.iter().enumerate() {
             let class = prefix[sites][i] as usize;
-            let (psi, ln) = (left[sites].rows[[class, 0]].to_c64(), left[sites].ln_scale[class]);
+            let (psi, ln) = (left[sites].rows[[class, 0]].to_c64(), left[sites].ln_scale(class));
             let sample = rows[samples.origin[i]];
             if psi.norm() == 0.0 {
                 return Err(Error::ZeroAmplitude { sample });
@@ -305,16 +266,18 @@ impl<T: Scalar> Chunk<T> {
         let mut sums = Array2::<T>::zeros((level.len(), right.rows.ncols()));
         for (i, &(inverse, ln)) in self.inverse.iter().enumerate() {
             let (class, other) = (self.prefix[site + 1][i] as usize, self.suffix[site + 1][i] as usize);
-            let scale = (left.ln_scale[level.parent[class] as usize] + right.ln_scale[other] - ln).exp();
+            let scale = (left.ln_scale(level.parent[class] as usize) + right.ln_scale(other) - ln).exp();
             let factor = T::from_parts(inverse.re * scale, inverse.im * scale);
             sums.row_mut(class).scaled_add(factor, &right.rows.row(other));
         }
+        let mut gathered = Vec::new();
         for symbol in 0..sum.dim().1 {
             let range = level.start[symbol]..level.start[symbol + 1];
             if !range.is_empty() {
-                let rows = gathered(&left.rows, &level.parent[range.clone()]);
+                let from = left.rows.view();
+                let rows = listed(&from, level.parent[range.clone()].iter().copied(), &mut gathered);
                 let (sums, mut block) = (sums.slice(s![range, ..]), sum.slice_mut(s![.., symbol, ..]));
-                gemm(T::one(), &rows.view(), Op::Transpose, &sums, Op::None, T::one(), &mut block);
+                gemm(T::one(), &rows, Op::Transpose, &sums, Op::None, T::one(), &mut block);
             }
         }
     }

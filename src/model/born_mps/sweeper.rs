@@ -15,8 +15,7 @@ use crate::linalg::{Op, gemm_parallel};
 use crate::model::{Batch, BondSweeper, Splitting, Step, SweepSetup, Sweepable, Update};
 use crate::parallel::stay_awake;
 use crate::random::permutation;
-use crate::scalar::Real;
-use crate::scalar::Scalar;
+use crate::scalar::{Real, Scalar};
 
 /// A part of the data with its environments.
 struct Shard<T> {
