@@ -13,7 +13,6 @@ use crate::chain::{Mps, Toward};
 use crate::error::{Error, Place, Result};
 use crate::linalg::{Op, gemm_parallel};
 use crate::model::{Batch, BondSweeper, Splitting, Step, SweepSetup, Sweepable, Update};
-use crate::parallel::stay_awake;
 use crate::random::permutation;
 use crate::scalar::{Real, Scalar};
 
@@ -252,7 +251,6 @@ impl<T: Scalar> BondSweeper for Sweeper<T> {
                 format!("there are {} bonds, counted from 0", self.tensors.len() - 1),
             ));
         }
-        stay_awake();
         self.update_inner(k, toward, step).map_err(|e| e.at(Place::Bond(k)))
     }
 
