@@ -136,7 +136,7 @@ pub(super) struct Fit {
     /// Numbers of the model.
     #[arg(long, value_enum, default_value = "f64")]
     scalar: Numbers,
-    /// Bond dimension of the random start [default: 2].
+    /// Bond dimension of the random start [default: 4, or --bond where that is less].
     #[arg(long, value_name = "N")]
     init_bond: Option<usize>,
     /// Nats by which a sweep may raise the training loss before it is taken back [default: 0].
@@ -337,7 +337,9 @@ impl Fit {
     }
 
     fn fresh(&self, dims: &[usize]) -> Result<AnyRun> {
-        let (bond, seed, settings) = (self.init_bond.unwrap_or(2), Seed(self.seed), self.settings()?);
+        let (seed, settings) = (Seed(self.seed), self.settings()?);
+        // A wider start finds more directions in its first sweeps, and costs little more.
+        let bond = self.init_bond.unwrap_or(4.min(*settings.max_bond.at(0)));
         fn start<T: Scalar>(dims: &[usize], bond: usize, seed: Seed, settings: TwoSite) -> Result<Run<BornMps<T>>> {
             Run::new(BornMps::random(dims, bond, seed)?, settings)
         }

@@ -24,7 +24,7 @@ impl Table {
     /// The samples as symbols `[samples, sites]`, in C order of their shape.
     ///
     /// # Errors
-    /// [`Error::Format`] with the first value that is no symbol, [`Error::NotFinite`] for NaN or infinity.
+    /// [`Error::Format`] with the first value that is no symbol, or not finite.
     pub fn batch(&self, binarise: Binarise) -> Result<Batch<u8>> {
         let grey = match &self.values {
             Values::Bytes(v) => v.iter().any(|&b| b > 1),
@@ -54,7 +54,7 @@ impl Table {
             };
             let place = || format!("{}: row {}, column {}", self.name, i / self.sites() + 1, i % self.sites() + 1);
             if !value.is_finite() {
-                return Err(Error::NotFinite { what: place() });
+                return Err(Error::Format { what: format!("{} is {value}: give finite numbers, or drop the row", place()) });
             }
             symbols.push(match (binarise, &mut stream) {
                 (Binarise::Threshold(t), _) => u8::from(value >= t),
