@@ -54,7 +54,9 @@ impl Table {
             };
             let place = || format!("{}: row {}, column {}", self.name, i / self.sites() + 1, i % self.sites() + 1);
             if !value.is_finite() {
-                return Err(Error::Format { what: format!("{} is {value}: give finite numbers, or drop the row", place()) });
+                return Err(Error::Format {
+                    what: format!("{} is {value}: give finite numbers, or drop the row", place()),
+                });
             }
             symbols.push(match (binarise, &mut stream) {
                 (Binarise::Threshold(t), _) => u8::from(value >= t),
