@@ -106,7 +106,12 @@ type Task<'a, T> = (usize, &'a [u32], ArrayViewMut2<'a, T>, &'a mut [i32]);
 
 /// A matrix whose elements are about to be written, in memory that has been used before.
 pub(super) fn shaped<T: Scalar>(mut buffer: Vec<T>, shape: (usize, usize)) -> Array2<T> {
-    buffer.resize(shape.0 * shape.1, T::zero());
+    let count = shape.0 * shape.1;
+    // Neither grown by doubling nor much too large: there is one for every site, and a ceiling on them all.
+    if !(count..=count + count / 4).contains(&buffer.capacity()) {
+        buffer = Vec::with_capacity(count);
+    }
+    buffer.resize(count, T::zero());
     Array2::from_shape_vec(shape, buffer).unwrap_or_else(|_| Array2::zeros(shape))
 }
 

@@ -5,8 +5,9 @@ use crate::error::{Error, Result};
 use crate::model::SweepSetup;
 use crate::scalar::Scalar;
 
-/// Copies of the tensors that a run holds: the one that is swept, and the current, the last good and the best model.
-const MODELS: usize = 4;
+/// Copies of the tensors that a run holds: the one that is swept, the one made of it, and the current, the last good and
+/// the best model.
+const MODELS: usize = 5;
 
 /// The smallest stride whose environments fit into the ceiling, and the bytes that samples, models and environments then
 /// take.
@@ -57,7 +58,7 @@ fn bond_bounds(parts: &[&Samples], dims: &[usize], max_bond: usize) -> Vec<usize
 /// Bytes of the left and of the right environments at every cut.
 fn sizes<T: Scalar>(parts: &[&Samples], dims: &[usize], max_bond: usize) -> (Vec<u64>, Vec<u64>) {
     let bounds = bond_bounds(parts, dims, max_bond);
-    let bytes = |classes: usize, k: usize| (classes * (bounds[k] * size_of::<T>() + 8)) as u64;
+    let bytes = |classes: usize, k: usize| (classes * (bounds[k] * size_of::<T>() + size_of::<i32>())) as u64;
     let left = (0..=dims.len()).map(|k| parts.iter().map(|s| bytes(s.prefixes(k).len(), k)).sum()).collect();
     let right = (0..=dims.len()).map(|k| parts.iter().map(|s| bytes(s.suffixes(k).len(), k)).sum()).collect();
     (left, right)
