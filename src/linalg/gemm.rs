@@ -1,9 +1,9 @@
 //! Matrix products.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
-use rayon::prelude::*;
 
 use super::backend;
+use crate::parallel::each;
 use crate::scalar::Scalar;
 
 /// What is done to a factor before it is multiplied; nothing is copied for it.
@@ -155,7 +155,7 @@ pub fn gemm_parallel<T: Scalar>(
     let height = rows.div_ceil(panels);
     let axis = Axis(usize::from(!by_rows));
     let tasks: Vec<_> = c.axis_chunks_iter_mut(Axis(0), height).zip(a.axis_chunks_iter(axis, height)).collect();
-    tasks.into_par_iter().for_each(|(mut c, a)| gemm(alpha, &a, op_a, b, op_b, beta, &mut c));
+    each(tasks, |(mut c, a)| gemm(alpha, &a, op_a, b, op_b, beta, &mut c));
 }
 
 /// The lower triangle of `A^H A`, in double precision for every `T`; what stands above it means nothing.
@@ -193,7 +193,7 @@ pub fn gram<T: Scalar>(a: &ArrayView2<T>) -> Array2<T::Wide> {
         let to = i * height + c.nrows();
         work(&mut c, i * height, to);
     };
-    tasks.into_par_iter().with_max_len(1).for_each(run);
+    each(tasks, run);
     c
 }
 

@@ -27,4 +27,4 @@ pub use gemm::{Op, gemm, gemm_parallel, gram, matmul};
 pub use qr::{lq, qr};
 pub use svd::{Svd, TruncatedSvd, singular_values, svd, truncated_svd};
 pub use truncation::{Cut, Truncation};
-pub use wide::wide;
+pub use wide::{fetch, wide};

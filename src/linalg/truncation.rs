@@ -92,6 +92,12 @@ impl Truncation {
         self.max_bond
     }
 
+    /// The fewest values it keeps against cutoffs.
+    #[must_use]
+    pub fn smallest_bond(&self) -> usize {
+        self.min_bond
+    }
+
     /// The cutoff relative to the largest value.
     #[must_use]
     pub fn relative_cutoff(&self) -> f64 {

@@ -10,6 +10,7 @@ use super::{BondReport, Observer, Outcome, Schedule, Stop, SweepReport};
 use crate::error::{Error, Result};
 use crate::linalg::Truncation;
 use crate::model::{Batch, BondSweeper, Direction, Splitting, Step, SweepSetup, Sweepable};
+use crate::parallel::with_team;
 use crate::random::Seed;
 
 /// The settings of a run of two-site sweeps. Schedules have one entry for each sweep; the last one repeats.
@@ -239,12 +240,10 @@ impl<M: Sweepable> Run<M> {
         keeper: &mut dyn Keeper<Self>,
     ) -> Result<Outcome> {
         self.settings.validate()?;
-        // Within the pool from here on: from outside, each of the many short parallel stretches would put this thread to
-        // sleep and wake it again.
-        rayon::scope(|_| self.fit_within_pool(train, valid, watch, keeper))
+        with_team(|| self.fit_with_team(train, valid, watch, keeper))
     }
 
-    fn fit_within_pool(
+    fn fit_with_team(
         &mut self,
         train: &Batch<u8>,
         valid: Option<&Batch<u8>>,

@@ -1,12 +1,12 @@
 //! The step of a merged tensor down its gradient.
 
 use ndarray::{Array2, Array4};
-use rayon::prelude::*;
 
 use super::environments::squares;
 use crate::error::{Error, Result};
 use crate::linalg::wide;
 use crate::model::{Direction, Step};
+use crate::parallel::map;
 use crate::scalar::{Real, Scalar};
 
 /// First and second moments of Adam at one bond.
@@ -87,7 +87,6 @@ fn in_chunks<T: Scalar>(a: &mut [T], b: &[T], work: impl Fn(&mut [T], &[T]) -> f
     if a.len() < PARALLEL_FROM {
         a.chunks_mut(CHUNK).zip(b.chunks(CHUNK)).map(work).sum()
     } else {
-        let sums: Vec<f64> = a.par_chunks_mut(CHUNK).zip(b.par_chunks(CHUNK)).map(work).collect();
-        sums.into_iter().sum()
+        map(a.chunks_mut(CHUNK).zip(b.chunks(CHUNK)).collect(), work).into_iter().sum()
     }
 }

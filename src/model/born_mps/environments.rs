@@ -1,10 +1,10 @@
 //! Products of site matrices from one end of the chain, one row for each prefix or suffix class.
 
 use ndarray::{Array2, ArrayView2, ArrayView3, ArrayViewMut2, Axis, s};
-use rayon::prelude::*;
 
 use super::classes::Level;
 use crate::linalg::{Op, gemm, wide};
+use crate::parallel::each_with;
 use crate::scalar::{Real, Scalar};
 
 /// Rows `[classes, bond]`, each scaled by a power of two to a norm of about one.
@@ -23,7 +23,7 @@ pub(super) enum Side {
 }
 
 /// Multiplications below which a task list is worked off by the calling thread.
-pub(super) const PARALLEL_FROM: usize = 1 << 17;
+pub(super) const PARALLEL_FROM: usize = 1 << 16;
 
 /// How many tasks `rows` with so many multiplications in all are dealt into: by the shape alone, so that results do not
 /// depend on the number of threads.
@@ -88,7 +88,7 @@ impl<T: Scalar> Environment<T> {
             let mut gathered = Vec::new();
             tasks.into_iter().for_each(|task| work(&mut gathered, task));
         } else {
-            tasks.into_par_iter().with_max_len(1).for_each_init(Vec::new, work);
+            each_with(tasks, Vec::new, work);
         }
         Environment { rows, exponent }
     }

@@ -18,11 +18,11 @@
 use std::ops::Range;
 
 use ndarray::{Array3, Array4, ArrayView2, ArrayView4, ArrayViewMut2, Axis, s};
-use rayon::prelude::*;
 
 use super::classes::{Level, Position, Samples};
 use super::environments::{Environment, PARALLEL_FROM, listed, parts_of, power_of_two};
-use crate::linalg::{Op, gemm, wide};
+use crate::linalg::{Op, fetch, gemm, wide};
+use crate::parallel::{each, each_with};
 use crate::scalar::{Real, Scalar};
 
 /// The environments of all samples on both sides of a bond.
@@ -168,7 +168,7 @@ impl<'a, T: Scalar> Bond<'a, T> {
         let group = Group { bond: self, way: &way, centre, near, others, start, order, with_sums };
         let run = |(range, slices, part): (Range<usize>, Vec<&mut [T]>, &mut Part<T>)| group.work(range, slices, part);
         if count > 1 {
-            tasks.into_par_iter().with_max_len(1).for_each(run);
+            each(tasks, run);
         } else {
             tasks.into_iter().for_each(run);
         }
@@ -223,7 +223,7 @@ impl<'a, T: Scalar> Bond<'a, T> {
         if parallel {
             // The large ones first.
             tasks.sort_by_key(|(range, ..)| std::cmp::Reverse(range.len()));
-            tasks.into_par_iter().with_max_len(1).for_each_init(Vec::new, run);
+            each_with(tasks, Vec::new, run);
         } else {
             let mut gathered = Vec::new();
             tasks.into_iter().for_each(|task| run(&mut gathered, task));
@@ -233,6 +233,9 @@ impl<'a, T: Scalar> Bond<'a, T> {
 
 /// Classes, columns of the gathered side, and the part of the gradient they make.
 type Block<'a, T> = (Range<usize>, Range<usize>, ArrayViewMut2<'a, T>);
+
+/// How many samples ahead their rows are asked for.
+const AHEAD: usize = 3;
 
 /// What all tasks of one evaluation share.
 struct Group<'a, 'b, 'c, T> {
@@ -340,8 +343,16 @@ impl<T: Scalar> Group<'_, '_, '_, T> {
                     (e, e)
                 }
             };
-            for &i in &self.order[self.start[class]..self.start[class + 1]] {
-                let i = i as usize;
+            for at in self.start[class]..self.start[class + 1] {
+                if let Some(&next) = self.order.get(at + AHEAD) {
+                    let y = self.others[next as usize] as usize;
+                    fetch(&met_rows[y * met_width..(y + 1) * met_width]);
+                    if let Some(level) = level_y {
+                        let y = level.parent[y] as usize;
+                        fetch(&y_rows[y * width..(y + 1) * width]);
+                    }
+                }
+                let i = self.order[at] as usize;
                 let y = self.others[i] as usize;
                 let y_inner = level_y.map_or(y, |level| level.parent[y] as usize);
                 let psi = dot(row, &met_rows[y * met_width..(y + 1) * met_width]);
