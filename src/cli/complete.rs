@@ -82,15 +82,15 @@ impl Complete {
             print_json(&serde_json::json!({
                 "samples": originals.samples(), "draws": self.draws, "given": given.len() - free, "free": free,
                 "conditional_nll": number(nll),
-            }));
+            }))?;
         } else if self.out.is_none() && self.png.is_none() {
-            print(&text(&all, extra.alphabet.as_deref(), ""));
+            print(&text(&all, extra.alphabet.as_deref(), ""))?;
         } else {
             print(&format!(
                 "{} samples completed {} times each; the true completions have a mean NLL of {nll:.3} nats",
                 originals.samples(),
                 self.draws
-            ));
+            ))?;
         }
         Ok(Exit::Done)
     }

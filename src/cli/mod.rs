@@ -57,8 +57,7 @@ pub fn main() -> u8 {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if !error.use_stderr() => {
-            output::print(&error.to_string());
-            return 0;
+            return told(output::print(&error.to_string()).map(|()| Exit::Done));
         }
         Err(error) if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             output::complain(&error.to_string());
@@ -69,11 +68,18 @@ pub fn main() -> u8 {
             return 2;
         }
     };
-    match run(cli) {
+    told(run(cli))
+}
+
+/// The exit code, after the error has been told, if there is one.
+fn told(ended: Result<Exit>) -> u8 {
+    match ended {
         Ok(Exit::Done) => 0,
         Ok(Exit::Interrupted) => 130,
         Err(error) => {
-            output::complain(&format!("error: {error}"));
+            // The name of a file may hold anything.
+            let text: String = error.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            output::complain(&format!("error: {text}"));
             2
         }
     }

@@ -1,19 +1,21 @@
 //! What is printed, and where pictures go.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::io::write_atomically;
 
-/// To standard output. A reader that has gone away is no error of ours.
-pub(super) fn print(text: &str) {
+/// To standard output. A reader that has gone away is no error of ours; a full disk is.
+pub(super) fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes());
-    if !text.ends_with('\n') {
-        let _ = out.write_all(b"\n");
+    let end: &[u8] = if text.ends_with('\n') { b"" } else { b"\n" };
+    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(end)).and_then(|()| out.flush()) {
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::Io { path: "standard output".into(), action: "write", source })
+        }
+        _ => Ok(()),
     }
-    let _ = out.flush();
 }
 
 /// To standard error.
@@ -22,8 +24,8 @@ pub(super) fn complain(text: &str) {
 }
 
 /// One JSON object on standard output.
-pub(super) fn print_json(value: &serde_json::Value) {
-    print(&value.to_string());
+pub(super) fn print_json(value: &serde_json::Value) -> Result<()> {
+    print(&value.to_string())
 }
 
 /// A number for JSON, which has no infinity.

@@ -54,11 +54,11 @@ impl Sample {
             print_json(&serde_json::json!({
                 "samples": batch.samples(), "nll": number(nll), "seconds": number(seconds),
                 "per_second": number(batch.samples() as f64 / seconds),
-            }));
+            }))?;
         } else if self.out.is_none() && self.png.is_none() {
-            print(&text(&batch, extra.alphabet.as_deref(), ""));
+            print(&text(&batch, extra.alphabet.as_deref(), ""))?;
         } else {
-            print(&format!("{} samples in {seconds:.2} s, mean NLL {nll:.3} nats", batch.samples()));
+            print(&format!("{} samples in {seconds:.2} s, mean NLL {nll:.3} nats", batch.samples()))?;
         }
         Ok(Exit::Done)
     }
