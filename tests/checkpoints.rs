@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use ansatz::io::{
-    AnyAdamRun, AnyRun, CheckpointKeeper, Extra, adam_checkpoint_from_bytes, checkpoint_from_bytes, load_adam_checkpoint, load_checkpoint,
-    load_model, save_adam_checkpoint, save_checkpoint,
+    AnyAdamRun, AnyRun, CheckpointKeeper, Extra, adam_checkpoint_from_bytes, checkpoint_from_bytes,
+    load_adam_checkpoint, load_checkpoint, load_model, save_adam_checkpoint, save_checkpoint,
 };
 use ansatz::train::{Adam, AdamRun, Keeper, Run, Schedule, SweepReport, TwoSite};
 use ansatz::{Batch, BornMps, Scalar, Seed};
@@ -282,7 +282,7 @@ fn checkpoints_of_version_1_are_read_and_go_on() {
     let (data, valid) = (patterns(20, 6), patterns(5, 6));
     let (run, extra) = load_checkpoint(&folder.join("checkpoint-v1-sweeps.ansatz")).unwrap();
     let AnyRun::F64(mut run) = run else { panic!("not f64") };
-    assert_eq!((run.settings.sweeps, run.progress.sweep, run.progress.step), (3, 1, 4));
+    assert_eq!((run.settings.sweeps, run.progress.sweep, run.progress.step), (3, 1, 6));
     assert_eq!(extra.shape, Some(vec![2, 3]));
     assert_eq!(run.fit(&data, Some(&valid), &mut (), &mut ()).unwrap().history.len(), 3);
     let (run, _) = load_adam_checkpoint(&folder.join("checkpoint-v1-adam.ansatz")).unwrap();

@@ -6,7 +6,7 @@ use clap::Args;
 use ndarray::{Axis, concatenate};
 
 use super::Exit;
-use super::output::{number, print, print_json, write_png};
+use super::output::{number, print, print_json, writable, write_png};
 use super::source::{Source, tiles};
 use crate::error::{Error, Place, Result};
 use crate::io::{load_model, text, write_symbols};
@@ -46,6 +46,9 @@ pub(super) struct Complete {
 
 impl Complete {
     pub fn run(self) -> Result<Exit> {
+        for path in [&self.out, &self.png].into_iter().flatten() {
+            writable(path)?;
+        }
         let (model, extra) = load_model(&self.model)?;
         let (table, batch) = self.source.read_for(&model, &self.model)?;
         if self.count == 0 || self.draws == 0 {

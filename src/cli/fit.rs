@@ -11,7 +11,7 @@ use num_complex::{Complex32, Complex64};
 
 use super::Exit;
 use super::info::entropies;
-use super::output::{complain, number, print, print_json, write_png, write_text};
+use super::output::{Late, complain, folder, number, print, print_json, writable, write_png, write_text};
 use super::source::{Source, tiles};
 use super::training::Training;
 use crate::data::split;
@@ -230,6 +230,7 @@ impl Fit {
         for path in [&self.out, &self.checkpoint, &self.log].into_iter().flatten() {
             writable(path)?;
         }
+        self.report.as_deref().map_or(Ok(()), folder)?;
         self.keep_apart()?;
         let (table, batch) = self.source.read()?;
         let dims = table.dims(&batch);
@@ -487,12 +488,7 @@ impl Fit {
         }
         if let Some(log) = &self.log {
             // A resumed run adds to its log.
-            let failed = |e| Error::Io { path: log.clone(), action: "write", source: e };
-            let mut options = std::fs::OpenOptions::new();
-            let options = options.create(true);
-            let file =
-                if self.resume { options.append(true).open(log) } else { options.write(true).truncate(true).open(log) };
-            watch = watch.with(JsonLines::new(file.map_err(failed)?, log));
+            watch = watch.with(JsonLines::new(Late::new(log, self.resume), log));
         }
         if let Some(patience) = self.patience {
             let mut early = EarlyStopping::new(patience, 0.0)?;
@@ -568,26 +564,6 @@ pub(super) fn pictures(folder: &Path, model: &AnyBornMps, extra: &Extra, outcome
     write_text(&folder.join("chain.svg"), &chain_profile(&model.bonds(), &entropies(model)?)?)?;
     let samples = model.sample(64, Seed(1))?;
     write_png(&folder.join("samples.png"), &montage(&samples, &tiles(extra, &model.dims())?)?)
-}
-
-/// That a file of this name can be made, before hours are spent on what goes into it.
-fn writable(path: &Path) -> Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let failed = |source| Error::Io { path: path.to_path_buf(), action: "write", source };
-    let found = std::fs::metadata(folder).map_err(failed)?;
-    if !found.is_dir() {
-        return Err(failed(std::io::ErrorKind::NotADirectory.into()));
-    }
-    if found.permissions().readonly() {
-        return Err(failed(std::io::ErrorKind::PermissionDenied.into()));
-    }
-    if path.is_dir() {
-        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
-    }
-    Ok(())
 }
 
 /// A number that tells one training set from another (FNV-1a).

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 
 use super::Exit;
-use super::output::{number, print, print_json, write_png};
+use super::output::{number, print, print_json, writable, write_png};
 use super::source::tiles;
 use crate::error::Result;
 use crate::io::{load_model, text, write_symbols};
@@ -37,6 +37,10 @@ pub(super) struct Sample {
 
 impl Sample {
     pub fn run(self) -> Result<Exit> {
+        // The first of two files is not to be written when the second cannot be.
+        for path in [&self.out, &self.png].into_iter().flatten() {
+            writable(path)?;
+        }
         let (model, extra) = load_model(&self.model)?;
         let start = Instant::now();
         let (batch, log_prob) = model.sample_with_log_prob(self.count, Seed(self.seed))?;

@@ -218,6 +218,14 @@ fn parse(name: &str, bytes: &[u8], format: Option<Format>, member: Option<&str>)
         Some(format) => format,
         None => guess(plain, bytes),
     };
+    if let Some(member) = member
+        && !(format == Format::Npy && bytes.starts_with(b"PK"))
+    {
+        return Err(broken(
+            name,
+            format!("not an .npz archive, which '#{member}' chooses an array of; leave that away"),
+        ));
+    }
     match format {
         Format::Npy => npy::parse(name, bytes, member, most),
         Format::Idx => idx::parse(name, bytes),
