@@ -17,8 +17,9 @@ fn shared(file: &str, member: &str) -> Option<Table> {
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let path = root.join("data").join(file);
     if !path.exists() {
-        // Not by `eprintln!`, which is shown for tests that fail only.
-        let _ = writeln!(std::io::stderr(), "skipped, {} is absent", path.display());
+        // Not by `eprintln!`, which is shown for tests that fail only; in one piece, so that no other line cuts it.
+        let line = format!("skipped, {} is absent\n", path.display());
+        let _ = std::io::stderr().write_all(line.as_bytes());
         return None;
     }
     Some(read(&format!("{}{member}", path.display()), None).unwrap())
