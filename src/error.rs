@@ -159,6 +159,12 @@ impl Error {
     }
 }
 
+/// Text out of a file, for an error: in one line and not too long.
+pub(crate) fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(120).flat_map(char::escape_debug).collect();
+    short.replace("\\\"", "\"").replace("\\'", "'")
+}
+
 /// Where an error happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use ansatz::io::{
-    AnyAdamRun, AnyRun, CheckpointKeeper, Extra, adam_checkpoint_from_bytes, checkpoint_from_bytes, load_checkpoint,
-    load_model, save_adam_checkpoint, save_checkpoint,
+    AnyAdamRun, AnyRun, CheckpointKeeper, Extra, adam_checkpoint_from_bytes, checkpoint_from_bytes,
+    load_adam_checkpoint, load_checkpoint, load_model, save_adam_checkpoint, save_checkpoint,
 };
 use ansatz::train::{Adam, AdamRun, Keeper, Run, Schedule, SweepReport, TwoSite};
 use ansatz::{Batch, BornMps, Scalar, Seed};
@@ -247,6 +247,87 @@ fn a_damaged_checkpoint_of_adam_is_an_error_in_one_line() {
         let at = stream.random_range(0..damaged.len());
         damaged[at] ^= 1 << stream.random_range(0..8);
         let _ = adam_checkpoint_from_bytes(&damaged, "run");
+    }
+}
+
+/// The texts of a checkpoint, edited.
+fn with_texts(bytes: &[u8], edit: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) -> Vec<u8> {
+    with_header(bytes, |header| edit(header["__metadata__"].as_object_mut().unwrap()))
+}
+
+/// Removes a field of the settings.
+fn without_setting(bytes: &[u8], name: &str) -> Vec<u8> {
+    with_texts(bytes, |texts| {
+        let mut settings: serde_json::Value = serde_json::from_str(texts["settings"].as_str().unwrap()).unwrap();
+        settings.as_object_mut().unwrap().remove(name).unwrap();
+        texts["settings"] = json!(settings.to_string());
+    })
+}
+
+#[test]
+fn a_setting_that_older_checkpoints_have_not_gets_its_default() {
+    let run = start::<f64>();
+    for name in ["smoothing", "memory"] {
+        let (read, _) = checkpoint_from_bytes(&without_setting(&saved(&run), name), "run").unwrap();
+        let AnyRun::F64(mut read) = read else { panic!("not f64") };
+        assert_eq!(read.settings, run.settings, "{name}");
+        read.fit(&patterns(20, 12), None, &mut (), &mut ()).unwrap();
+    }
+}
+
+#[test]
+fn checkpoints_of_version_1_are_read_and_go_on() {
+    // Both were stored in the middle of a sweep over `patterns(20, 6)` with `patterns(5, 6)` held out.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files");
+    let (data, valid) = (patterns(20, 6), patterns(5, 6));
+    let (run, extra) = load_checkpoint(&folder.join("checkpoint-v1-sweeps.ansatz")).unwrap();
+    let AnyRun::F64(mut run) = run else { panic!("not f64") };
+    assert_eq!((run.settings.sweeps, run.progress.sweep, run.progress.step), (3, 1, 6));
+    assert_eq!(extra.shape, Some(vec![2, 3]));
+    assert_eq!(run.fit(&data, Some(&valid), &mut (), &mut ()).unwrap().history.len(), 3);
+    let (run, _) = load_adam_checkpoint(&folder.join("checkpoint-v1-adam.ansatz")).unwrap();
+    let AnyAdamRun::C32(mut run) = run else { panic!("not c32") };
+    assert_eq!((run.settings.epochs, run.progress.epoch, run.progress.batch), (3, 1, 2));
+    assert_eq!(run.fit(&data, Some(&valid), &mut (), &mut ()).unwrap().history.len(), 3);
+}
+
+#[test]
+fn a_checkpoint_of_another_version_tells_who_wrote_it() {
+    let this = env!("CARGO_PKG_VERSION");
+    let (sweeps, adam) = (saved(&start::<f64>()), adam_bytes(&adam::<f64>()));
+    let tell = |bytes: &[u8]| {
+        let errors = [checkpoint_from_bytes(bytes, "run").err(), adam_checkpoint_from_bytes(bytes, "run").err()];
+        // Of the two, the reader of the other method complains of that.
+        let texts = errors.map(|error| error.unwrap().to_string());
+        let text = texts.into_iter().find(|text| !text.contains("a run of method")).unwrap();
+        assert!(text.starts_with("run: ") && !text.contains(char::is_control) && text.len() < 400, "{text}");
+        text
+    };
+    for bytes in [&sweeps, &adam] {
+        let writer = |bytes: &[u8], version: &str| with_texts(bytes, |t| t["ansatz_version"] = json!(version));
+        let newer = with_texts(&writer(bytes, "9.8.7"), |texts| texts["version"] = json!("2"));
+        let text = tell(&newer);
+        assert!(text.contains("format version 2, written by ansatz 9.8.7") && text.contains("use a newer"), "{text}");
+
+        // The same format, with a setting that is not known here.
+        let unknown = with_texts(&writer(bytes, "9.8.7"), |texts| {
+            texts["settings"] = json!(texts["settings"].as_str().unwrap().replacen('{', "{\"momentum\":0.5,", 1));
+        });
+        let text = tell(&unknown);
+        assert!(text.contains("`momentum`"), "{text}");
+        assert!(text.contains(&format!("written by ansatz 9.8.7, this is ansatz {this}")), "{text}");
+        assert!(text.contains("go on with the one that wrote it, or start the run again"), "{text}");
+
+        // One without which the run is not what it was.
+        let text = tell(&without_setting(&writer(bytes, "0.0.9"), "seed"));
+        assert!(text.contains("`seed`") && text.contains("written by ansatz 0.0.9"), "{text}");
+        let text = tell(&without_setting(bytes, "seed"));
+        assert!(text.contains(&format!("another build of ansatz {this}, or damaged")), "{text}");
+        let nobody = with_texts(&without_setting(bytes, "seed"), |texts| drop(texts.remove("ansatz_version")));
+        assert!(tell(&nobody).contains("unknown version"), "{}", tell(&nobody));
+        // What is no JSON at all is of no version.
+        let text = tell(&with_texts(bytes, |texts| texts["settings"] = json!("{")));
+        assert!(text.contains("the file is damaged"), "{text}");
     }
 }
 

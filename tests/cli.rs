@@ -298,3 +298,134 @@ fn ctrl_c_saves_and_exits_with_130_and_the_run_can_be_extended() {
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(told["stop"], "time_limit");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_wherever_something_is_written() {
+    let folder = folder_with_data();
+    let at = folder.path();
+    json(at, &["fit", "--data", "twins.bits", "--bond", "4", "--sweeps", "1", "--out", "m.ansatz", "--json"]);
+    let before = names(at);
+    let fit = |more: &[&'static str]| [&["fit", "--data", "twins.bits", "--sweeps", "1", "--quiet"], more].concat();
+    let twins = ["--data", "twins.bits"];
+    for (command, option) in [
+        (vec!["sample", "m.ansatz"], "--png"),
+        (vec!["info", "m.ansatz"], "--svg"),
+        ([&["score", "m.ansatz"][..], &twins].concat(), "--out"),
+        ([&["complete", "m.ansatz", "--keep", "first"][..], &twins].concat(), "--out"),
+        ([&["complete", "m.ansatz", "--keep", "first"][..], &twins].concat(), "--png"),
+        (fit(&[]), "--out"),
+        (fit(&[]), "--log"),
+        (fit(&[]), "--checkpoint"),
+    ] {
+        refused(at, &[&command[..], &[option, "/dev/full"]].concat(), &["/dev/full", "No space left"]);
+    }
+    // No checkpoint is put beside what is no file.
+    assert!(!Path::new("/dev/full.checkpoint").exists());
+    for command in [vec!["sample", "m.ansatz"], vec!["info", "m.ansatz", "--json"], vec!["--help"], fit(&[])] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_ansatz")).args(&command).current_dir(at).stdout(full).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{command:?}: {error}");
+        assert!(error.contains("standard output: cannot write"), "{command:?}: {error}");
+        assert_eq!(error.trim_end().lines().count(), 1, "{command:?}: {error}");
+    }
+    assert_eq!(names(at), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_is_no_error_and_a_pipe_is_read() {
+    let folder = folder_with_data();
+    let at = folder.path();
+    json(at, &["fit", "--data", "twins.bits", "--bond", "4", "--sweeps", "1", "--out", "m.ansatz", "--json"]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ansatz"))
+        .args(["sample", "m.ansatz", "-n", "100000"])
+        .current_dir(at)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+    let output = Command::new(env!("CARGO_BIN_EXE_ansatz"))
+        .args(["score", "m.ansatz", "--data", "/dev/stdin", "--format", "bits", "--json"])
+        .current_dir(at)
+        .stdin(Command::new("cat").arg(at.join("twins.bits")).stdout(Stdio::piped()).spawn().unwrap().stdout.unwrap())
+        .output()
+        .unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["samples"], 64);
+}
+
+#[test]
+fn what_was_there_outlives_a_run_that_fails() {
+    let folder = folder_with_data();
+    let at = folder.path();
+    fs::write(at.join("other.bits"), "010101010101\n").unwrap();
+    fs::create_dir(at.join("folder")).unwrap();
+    let fit = |more: &[&'static str]| [&["fit", "--data", "twins.bits", "--sweeps", "2", "--quiet"], more].concat();
+    json(at, &fit(&["--bond", "4", "--out", "m.ansatz", "--log", "log.jsonl", "--json"]));
+    let contents = || -> Vec<(PathBuf, Vec<u8>)> {
+        names(at).into_iter().filter(|p| p.is_file()).map(|p| (p.clone(), fs::read(p).unwrap())).collect()
+    };
+    let (before, all) = (contents(), names(at));
+    let old = ["--out", "m.ansatz", "--log", "log.jsonl"];
+    // A rate at which the first step already leaves the finite numbers.
+    refused(at, &fit(&[&old[..], &["--rate", "1e308"]].concat()), &["not finite", "lower the rate"]);
+    refused(at, &fit(&[&old[..], &["--init-bond", "18446744073709551615"]].concat()), &["bond", "memory"]);
+    refused(at, &fit(&[&old[..], &["--memory", "0"]].concat()), &["ceiling"]);
+    refused(at, &fit(&[&old[..], &["--report", "twins.bits/pictures"]].concat()), &["twins.bits/pictures"]);
+    refused(at, &["fit", "--data", "other.bits", "--resume", "--out", "m.ansatz"], &["other training data"]);
+    // No file is written over one that is read, or written twice.
+    refused(at, &fit(&["--out", "twins.bits"]), &["out is twins.bits", "another name"]);
+    refused(at, &fit(&["--log", "folder/../twins.bits"]), &["twins.bits", "another name"]);
+    refused(at, &fit(&["--valid", "other.bits", "--checkpoint", "other.bits"]), &["other.bits", "another name"]);
+    refused(at, &fit(&["--out", "new.ansatz", "--log", "./new.ansatz"]), &["new.ansatz", "another name"]);
+    refused(at, &fit(&["--out", "m.ansatz", "--resume", "--checkpoint", "m.ansatz"]), &["m.ansatz", "another name"]);
+    // Of two files neither is written if one cannot be.
+    let twice = ["--out", "new.npy", "--png", "no/such/new.png"];
+    refused(at, &[&["sample", "m.ansatz"], &twice[..]].concat(), &["no/such/new.png"]);
+    let complete = ["complete", "m.ansatz", "--data", "twins.bits", "--keep", "first"];
+    refused(at, &[&complete, &twice[..]].concat(), &["no/such/new.png"]);
+    refused(at, &["sample", "m.ansatz", "--out", "folder"], &["folder", "directory"]);
+    assert_eq!(contents(), before);
+    assert_eq!(names(at), all);
+}
+
+#[test]
+fn damaged_models_and_numbers_beyond_all_measure_get_one_line() {
+    let folder = folder_with_data();
+    let at = folder.path();
+    json(at, &["fit", "--data", "twins.bits", "--bond", "4", "--sweeps", "1", "--out", "m.ansatz", "--json"]);
+    let whole = fs::read(at.join("m.ansatz")).unwrap();
+    fs::write(at.join("empty.ansatz"), "").unwrap();
+    fs::write(at.join("short.ansatz"), &whole[..5]).unwrap();
+    fs::write(at.join("nan.ansatz"), [&whole[..whole.len() - 8], &f64::NAN.to_le_bytes()].concat()).unwrap();
+    fs::write(at.join("labels.idx"), [0, 0, 8, 1, 0, 0, 0, 2, 3, 4]).unwrap();
+    fs::write(at.join("cut.gz"), [0x1f, 0x8b, 8, 0, 0, 0]).unwrap();
+    fs::write(at.join("control.csv"), "0,1\n0,\x1b[31mx\x07\n").unwrap();
+    let before = names(at);
+    let fit = |data: &'static str| ["fit", "--data", data, "--out", "new.ansatz"];
+    let most = "18446744073709551615";
+    refused(at, &["info", "empty.ansatz"], &["empty.ansatz", "0 bytes"]);
+    refused(at, &["info", "short.ansatz"], &["short.ansatz", "not a model file"]);
+    refused(at, &["sample", "nan.ansatz"], &["nan.ansatz", "site.0011", "NaN"]);
+    refused(at, &["sample", "m.ansatz.checkpoint"], &["a checkpoint, where a model is needed"]);
+    refused(at, &["info", "absent.ansatz"], &["absent.ansatz"]);
+    refused(at, &["sample", "m.ansatz", "-n", most], &["count", "memory"]);
+    refused(at, &["sample", "m.ansatz", "-n", "1000000000000000"], &["count", "GB"]);
+    let complete = ["complete", "m.ansatz", "--data", "twins.bits", "--keep", "first"];
+    refused(at, &[&complete[..], &["--draws", most]].concat(), &["count", "memory"]);
+    refused(at, &[&fit("twins.bits")[..], &["--method", "adam", "--bond", most]].concat(), &["bond", "memory"]);
+    refused(at, &[&fit("twins.bits")[..], &["--min-bond", most]].concat(), &["min_bond"]);
+    refused(at, &["--threads", most, "info", "m.ansatz"], &["threads", "1024"]);
+    refused(at, &fit("labels.idx"), &["labels.idx", "labels?"]);
+    refused(at, &fit("cut.gz"), &["cut.gz", "gzip"]);
+    refused(at, &fit("control.csv"), &["control.csv", "line 2", "column 2", "\\u{1b}[31mx"]);
+    refused(at, &fit("twins.bits#x"), &["twins.bits", "not an .npz archive"]);
+    if Path::new("/dev/zero").exists() {
+        refused(at, &fit("/dev/zero"), &["/dev/zero", "a device"]);
+    }
+    assert_eq!(names(at), before);
+}

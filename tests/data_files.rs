@@ -61,6 +61,7 @@ fn each_format_is_found_and_read() {
         ("a.npy", npy("|b1", false, "(2, 3)", &[0, 1, 0, 1, 1, 1])),
         ("b.npy", npy("<f8", false, "(2, 3)", &le)),
         ("c.npy", npy(">i4", true, "(2, 3)", &columns)),
+        ("d.npy", npy("|i1", false, "(2, 3)", &[0, 1, 0, 1, 1, 1])),
         ("a.npz", npz()),
     ] {
         assert_eq!(rows(name, &bytes), expected, "{name}");
@@ -104,13 +105,16 @@ fn what_is_wrong_is_said_with_its_place() {
         ("a.npy", npy("<f8", false, "(18446744073709551615, 9)", &[0; 24]), "truncated"),
         ("a.npy", npy("|O", false, "(1, 1)", &[0; 8]), "type"),
         ("a.npy", npy("|u1", false, "(6,)", &[0; 6]), "sites"),
+        ("a.npy", npy("|u1", false, "(1,1,1,1,1,1,1,1,1,2)", &[0]), ", ..]"),
+        ("a.npy", npy("|i1", false, "(1, 2)", &[0, 255]), "-1 is no symbol"),
         ("a.idx", idx()[..20].to_vec(), "truncated"),
         ("a.csv.gz", b"0,1\n".to_vec(), "gzip"),
         ("a.csv.gz", cut(&gzip(&b"0,1\n".repeat(100)), 3), "gzip"),
         ("a.csv.gz", cut(&gzip(&b"0,1\n".repeat(100)), 12), "gzip"),
         ("a.csv", Vec::new(), "empty"),
     ] {
-        let error = parse_bytes(name, &bytes, None).unwrap_err().to_string();
+        let error = parse_bytes(name, &bytes, None).and_then(|table| table.batch(Binarise::Auto).map(drop));
+        let error = error.unwrap_err().to_string();
         assert!(error.contains(name) && error.contains(words) && !error.contains('\n'), "{words}: {error}");
     }
 }

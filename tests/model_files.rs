@@ -215,6 +215,21 @@ fn damaged_tensors_are_told_by_name() {
 }
 
 #[test]
+fn symbols_that_are_no_bytes_are_refused() {
+    assert!(BornMps::<f64>::random(&[256, 2], 2, Seed(1)).is_ok());
+    assert!(matches!(BornMps::<f64>::random(&[2, 257], 2, Seed(1)), Err(Error::Shape { .. })));
+    let mut state = ansatz::chain::Mps::<f64>::random(&[256, 2], 2, Seed(1)).unwrap();
+    state.move_centre(0).unwrap();
+    let bytes = saved(&BornMps::new(state).unwrap().into(), &Extra::default());
+    // The centre, 256 symbols and a bond of 2, is as good a state of 512 symbols at a single site.
+    let wide = with_header(&bytes, |header| {
+        header["site.0000"]["shape"] = json!([1, 512, 1]);
+        header["__metadata__"]["sites"] = json!("1");
+    });
+    assert!(refusal(&wide).contains("at most 256"));
+}
+
+#[test]
 fn sizes_that_only_the_header_claims_take_no_memory() {
     let bytes = saved(&model::<f64>().into(), &extra());
     let header = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();

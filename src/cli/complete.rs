@@ -6,7 +6,7 @@ use clap::Args;
 use ndarray::{Axis, concatenate};
 
 use super::Exit;
-use super::output::{number, print, print_json, write_png};
+use super::output::{number, print, print_json, writable, write_png};
 use super::source::{Source, tiles};
 use crate::error::{Error, Place, Result};
 use crate::io::{load_model, text, write_symbols};
@@ -46,6 +46,9 @@ pub(super) struct Complete {
 
 impl Complete {
     pub fn run(self) -> Result<Exit> {
+        for path in [&self.out, &self.png].into_iter().flatten() {
+            writable(path)?;
+        }
         let (model, extra) = load_model(&self.model)?;
         let (table, batch) = self.source.read_for(&model, &self.model)?;
         if self.count == 0 || self.draws == 0 {
@@ -82,15 +85,15 @@ impl Complete {
             print_json(&serde_json::json!({
                 "samples": originals.samples(), "draws": self.draws, "given": given.len() - free, "free": free,
                 "conditional_nll": number(nll),
-            }));
+            }))?;
         } else if self.out.is_none() && self.png.is_none() {
-            print(&text(&all, extra.alphabet.as_deref(), ""));
+            print(&text(&all, extra.alphabet.as_deref(), ""))?;
         } else {
             print(&format!(
                 "{} samples completed {} times each; the true completions have a mean NLL of {nll:.3} nats",
                 originals.samples(),
                 self.draws
-            ));
+            ))?;
         }
         Ok(Exit::Done)
     }

@@ -120,18 +120,18 @@ impl Demo {
                 "test_nll": number(test), "independent_nll": number(baselines[0].1), "chow_liu_nll": number(baselines[1].1),
                 "train_nll": outcome.best().map(|b| number(b.train_nll)), "valid_nll": outcome.best().and_then(|b| b.valid_nll).map(number),
                 "sweeps": outcome.history.len(), "seconds": number(seconds), "out": self.out,
-            }));
+            }))?;
         } else {
             let mut table = Table::new(["model", "test NLL (nats)", "bits a pixel"]);
             let pixels = dims.len() as f64 * std::f64::consts::LN_2;
             for (name, nll) in baselines.into_iter().chain([("Born machine", test)]) {
                 table.row([name.to_owned(), format!("{nll:.2}"), format!("{:.4}", nll / pixels)]);
             }
-            print(&table.to_string());
+            print(&table.to_string())?;
             print(&format!(
                 "{seconds:.0} s; in {}: samples.png, completions.png, loss.svg, chain.svg, digits.ansatz",
                 self.out.display()
-            ));
+            ))?;
         }
         Ok(if outcome.stop == Stop::Interrupted { Exit::Interrupted } else { Exit::Done })
     }

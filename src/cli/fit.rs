@@ -11,7 +11,7 @@ use num_complex::{Complex32, Complex64};
 
 use super::Exit;
 use super::info::entropies;
-use super::output::{complain, number, print, print_json, write_png, write_text};
+use super::output::{Late, complain, folder, number, print, print_json, writable, write_png, write_text};
 use super::source::{Source, tiles};
 use super::training::Training;
 use crate::data::split;
@@ -230,6 +230,8 @@ impl Fit {
         for path in [&self.out, &self.checkpoint, &self.log].into_iter().flatten() {
             writable(path)?;
         }
+        self.report.as_deref().map_or(Ok(()), folder)?;
+        self.keep_apart()?;
         let (table, batch) = self.source.read()?;
         let dims = table.dims(&batch);
         let (train, valid) = match (&self.valid, self.valid_fraction) {
@@ -257,6 +259,35 @@ impl Fit {
         }
         let run = if self.resume { self.resumed(&extra)? } else { self.fresh(&dims)? };
         for_kind!(AnyRun, run, run => self.train(run, &train, valid.as_ref(), extra))
+    }
+
+    /// That no file is written over one that is read, or over another that is written.
+    fn keep_apart(&self) -> Result<()> {
+        let checkpoint = self.checkpoint_path();
+        let written = [("out", &self.out), ("checkpoint", &checkpoint), ("log", &self.log)];
+        let read = [Some(&self.source.data), self.valid.as_ref()].into_iter().flatten();
+        let read = read.map(|name| Path::new(name.split_once(".npz#").map_or(name.as_str(), |(path, _)| path)));
+        let mut taken: Vec<PathBuf> = read.filter_map(|path| path.canonicalize().ok()).collect();
+        for (name, path) in written {
+            let Some(path) = path else { continue };
+            // What is no file, such as /dev/null, may be given twice.
+            if path.metadata().is_ok_and(|about| !about.is_file()) {
+                continue;
+            }
+            let folder = path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
+            let there =
+                path.canonicalize().or_else(|_| Ok(folder.canonicalize()?.join(path.file_name().unwrap_or_default())));
+            let there = there.map_err(|source| Error::Io { path: path.clone(), action: "write", source })?;
+            if taken.contains(&there) {
+                return Err(Error::setting(
+                    name,
+                    path.display(),
+                    "another option names the same file; give another name",
+                ));
+            }
+            taken.push(there);
+        }
+        Ok(())
     }
 
     /// That no option was given that says something of sweeps only: it would be silently without effect.
@@ -353,7 +384,9 @@ impl Fit {
 
     fn checkpoint_path(&self) -> Option<PathBuf> {
         self.checkpoint.clone().or_else(|| {
-            let mut name = self.out.as_ref()?.clone().into_os_string();
+            // Nothing is put beside a device or a pipe.
+            let out = self.out.as_ref().filter(|out| out.metadata().map_or(true, |about| about.is_file()))?;
+            let mut name = out.clone().into_os_string();
             name.push(".checkpoint");
             Some(name.into())
         })
@@ -444,7 +477,7 @@ impl Fit {
         if let Some(folder) = &self.report {
             pictures(folder, &model, &extra, &outcome)?;
         }
-        self.tell(&model, &outcome, &extra, seconds);
+        self.tell(&model, &outcome, &extra, seconds)?;
         Ok(if outcome.stop == Stop::Interrupted { Exit::Interrupted } else { Exit::Done })
     }
 
@@ -455,12 +488,7 @@ impl Fit {
         }
         if let Some(log) = &self.log {
             // A resumed run adds to its log.
-            let failed = |e| Error::Io { path: log.clone(), action: "write", source: e };
-            let mut options = std::fs::OpenOptions::new();
-            let options = options.create(true);
-            let file =
-                if self.resume { options.append(true).open(log) } else { options.write(true).truncate(true).open(log) };
-            watch = watch.with(JsonLines::new(file.map_err(failed)?, log));
+            watch = watch.with(JsonLines::new(Late::new(log, self.resume), log));
         }
         if let Some(patience) = self.patience {
             let mut early = EarlyStopping::new(patience, 0.0)?;
@@ -481,7 +509,7 @@ impl Fit {
             print_json(&serde_json::json!({
                 "sites": train.sites(), "samples": train.samples(), "sweeps": run.planned(),
                 "max_bond": run.largest_bond(), "peak_bytes": bytes,
-            }));
+            }))?;
         } else {
             print(&format!(
                 "{} samples of {} sites, {} sweeps, bond up to {}: peak memory about {:.0} MB",
@@ -490,12 +518,12 @@ impl Fit {
                 run.planned(),
                 run.largest_bond(),
                 bytes as f64 / 1e6
-            ));
+            ))?;
         }
         Ok(Exit::Done)
     }
 
-    fn tell(&self, model: &AnyBornMps, outcome: &Outcome, extra: &Extra, seconds: f64) {
+    fn tell(&self, model: &AnyBornMps, outcome: &Outcome, extra: &Extra, seconds: f64) -> Result<()> {
         let best = extra.report;
         let smoothing = extra.other.get("smoothing").cloned().unwrap_or_default();
         let (train, valid) = (best.map_or(f64::NAN, |b| b.train_nll), best.and_then(|b| b.valid_nll));
@@ -506,8 +534,8 @@ impl Fit {
                 "train_nll": number(train), "valid_nll": valid.map(number), "seconds": number(seconds),
                 "sweeps": sweeps, "max_bond": max_bond, "best_sweep": outcome.best_sweep,
                 "parameters": model.parameters(), "smoothing": smoothing, "stop": outcome.stop,
-            }));
-            return;
+            }))?;
+            return Ok(());
         }
         let mut table = Table::new(["", "value"]);
         table.row(["training NLL (nats)".to_owned(), format!("{train:.6}")]);
@@ -520,10 +548,11 @@ impl Fit {
         table.row(["parameters".to_owned(), model.parameters().to_string()]);
         table.row(["time".to_owned(), time_in_words(seconds)]);
         table.row(["stopped because".to_owned(), outcome.stop.to_string()]);
-        print(&table.to_string());
+        print(&table.to_string())?;
         if let Some(out) = &self.out {
             complain(&format!("wrote {}", out.display()));
         }
+        Ok(())
     }
 }
 
@@ -535,26 +564,6 @@ pub(super) fn pictures(folder: &Path, model: &AnyBornMps, extra: &Extra, outcome
     write_text(&folder.join("chain.svg"), &chain_profile(&model.bonds(), &entropies(model)?)?)?;
     let samples = model.sample(64, Seed(1))?;
     write_png(&folder.join("samples.png"), &montage(&samples, &tiles(extra, &model.dims())?)?)
-}
-
-/// That a file of this name can be made, before hours are spent on what goes into it.
-fn writable(path: &Path) -> Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let failed = |source| Error::Io { path: path.to_path_buf(), action: "write", source };
-    let found = std::fs::metadata(folder).map_err(failed)?;
-    if !found.is_dir() {
-        return Err(failed(std::io::ErrorKind::NotADirectory.into()));
-    }
-    if found.permissions().readonly() {
-        return Err(failed(std::io::ErrorKind::PermissionDenied.into()));
-    }
-    if path.is_dir() {
-        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
-    }
-    Ok(())
 }
 
 /// A number that tells one training set from another (FNV-1a).

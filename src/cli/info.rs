@@ -37,7 +37,7 @@ impl Info {
                 "model": "born-mps", "scalar": model.kind().name(), "sites": dims.len(), "dimensions": dims,
                 "bonds": bonds, "max_bond": largest, "mean_bond": number(mean), "parameters": model.parameters(),
                 "extra": serde_json::to_value(&extra).unwrap_or_default(),
-            }));
+            }))?;
             return Ok(Exit::Done);
         }
         let mut table = Table::new(["", "value"]);
@@ -63,7 +63,7 @@ impl Info {
                 table.row(["held-out NLL (nats)".to_owned(), format!("{valid:.4}")]);
             }
         }
-        print(&table.to_string());
+        print(&table.to_string())?;
         Ok(Exit::Done)
     }
 }

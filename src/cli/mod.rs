@@ -57,8 +57,7 @@ pub fn main() -> u8 {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if !error.use_stderr() => {
-            output::print(&error.to_string());
-            return 0;
+            return told(output::print(&error.to_string()).map(|()| Exit::Done));
         }
         Err(error) if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             output::complain(&error.to_string());
@@ -69,11 +68,18 @@ pub fn main() -> u8 {
             return 2;
         }
     };
-    match run(cli) {
+    told(run(cli))
+}
+
+/// The exit code, after the error has been told, if there is one.
+fn told(ended: Result<Exit>) -> u8 {
+    match ended {
         Ok(Exit::Done) => 0,
         Ok(Exit::Interrupted) => 130,
         Err(error) => {
-            output::complain(&format!("error: {error}"));
+            // The name of a file may hold anything.
+            let text: String = error.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            output::complain(&format!("error: {text}"));
             2
         }
     }
@@ -85,10 +91,16 @@ fn one_line(message: &str) -> String {
     format!("{}; see --help", first.join(" "))
 }
 
+/// More than any machine serves well, and few enough to be started.
+const THREADS: usize = 1024;
+
 fn run(cli: Cli) -> Result<Exit> {
     if let Some(threads) = cli.threads {
         if threads == 0 {
             return Err(crate::Error::setting("threads", 0, "give at least 1"));
+        }
+        if threads > THREADS {
+            return Err(crate::Error::setting("threads", threads, format!("give at most {THREADS}")));
         }
         // A pool that exists already keeps its size, which changes no result.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();

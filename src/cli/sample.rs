@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 
 use super::Exit;
-use super::output::{number, print, print_json, write_png};
+use super::output::{number, print, print_json, writable, write_png};
 use super::source::tiles;
 use crate::error::Result;
 use crate::io::{load_model, text, write_symbols};
@@ -37,6 +37,10 @@ pub(super) struct Sample {
 
 impl Sample {
     pub fn run(self) -> Result<Exit> {
+        // The first of two files is not to be written when the second cannot be.
+        for path in [&self.out, &self.png].into_iter().flatten() {
+            writable(path)?;
+        }
         let (model, extra) = load_model(&self.model)?;
         let start = Instant::now();
         let (batch, log_prob) = model.sample_with_log_prob(self.count, Seed(self.seed))?;
@@ -54,11 +58,11 @@ impl Sample {
             print_json(&serde_json::json!({
                 "samples": batch.samples(), "nll": number(nll), "seconds": number(seconds),
                 "per_second": number(batch.samples() as f64 / seconds),
-            }));
+            }))?;
         } else if self.out.is_none() && self.png.is_none() {
-            print(&text(&batch, extra.alphabet.as_deref(), ""));
+            print(&text(&batch, extra.alphabet.as_deref(), ""))?;
         } else {
-            print(&format!("{} samples in {seconds:.2} s, mean NLL {nll:.3} nats", batch.samples()));
+            print(&format!("{} samples in {seconds:.2} s, mean NLL {nll:.3} nats", batch.samples()))?;
         }
         Ok(Exit::Done)
     }

@@ -44,7 +44,7 @@ impl Score {
             print_json(&serde_json::json!({
                 "samples": log_prob.len(), "nll": number(nll), "nll_standard_error": number(error),
                 "bits_per_site": number(bits), "impossible": impossible,
-            }));
+            }))?;
         } else {
             let mut text = Table::new(["data", "samples", "NLL (nats)", "+-", "bits a site", "impossible"]);
             text.row([
@@ -55,7 +55,7 @@ impl Score {
                 format!("{bits:.5}"),
                 impossible.to_string(),
             ]);
-            print(&text.to_string());
+            print(&text.to_string())?;
         }
         Ok(Exit::Done)
     }

@@ -1,6 +1,6 @@
 //! The IDX format: two zero bytes, a type, a rank, the shape in big endian, the values in C order.
 
-use super::table::{Format, Table, Values, broken};
+use super::table::{Format, Table, Values, broken, listed};
 use crate::error::Result;
 
 pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Table> {
@@ -36,18 +36,24 @@ pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Table> {
         Some(needed) if needed < data.len() => {
             return Err(broken(
                 name,
-                format!("shape {dims:?} needs {needed} bytes, {} follow; the file is damaged", data.len()),
+                format!("shape {} needs {needed} bytes, {} follow; the file is damaged", listed(&dims), data.len()),
             ));
         }
         _ => {
             return Err(broken(
                 name,
-                format!("shape {dims:?} needs more than the {} bytes that follow; the file is truncated", data.len()),
+                format!(
+                    "shape {} needs more than the {} bytes that follow; the file is truncated",
+                    listed(&dims),
+                    data.len()
+                ),
             ));
         }
     }
     let values = match kind {
         0x08 => Values::Bytes(data.to_vec()),
+        // Not eight bytes for each where one will do.
+        0x09 if data.iter().all(u8::is_ascii) => Values::Bytes(data.to_vec()),
         0x09 => Values::Reals(data.iter().map(|&b| f64::from(b as i8)).collect()),
         0x0b => Values::Reals(data.chunks_exact(2).map(|c| f64::from(i16::from_be_bytes([c[0], c[1]]))).collect()),
         0x0c => Values::Reals(fours(data).map(|c| f64::from(i32::from_be_bytes(c))).collect()),

@@ -10,6 +10,7 @@ mod npy;
 mod prepare;
 mod table;
 mod text;
+mod zip;
 
 pub use digits::{Digits, digits};
 pub use prepare::{Binarise, split};

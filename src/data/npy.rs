@@ -3,41 +3,49 @@
 //! The header is read here rather than by a crate: a header that claims more elements than the file has bytes must be
 //! an error before anything is allocated.
 
-use std::io::{Cursor, Read};
+use super::table::{Format, Table, Values, broken, listed, too_long};
+use super::zip::{Refusal, members};
+use crate::error::{Result, quoted};
 
-use super::table::{Format, Table, Values, broken};
-use crate::error::Result;
-
-pub(super) fn parse(name: &str, bytes: &[u8], member: Option<&str>) -> Result<Table> {
-    if bytes.starts_with(b"PK") { archive(name, bytes, member) } else { array(name, bytes) }
+/// `most` is what a member of an archive may unpack to, in bytes.
+pub(super) fn parse(name: &str, bytes: &[u8], member: Option<&str>, most: u64) -> Result<Table> {
+    if bytes.starts_with(b"PK") { archive(name, bytes, member, most) } else { array(name, bytes) }
 }
 
-/// Bytes a member of an archive may unpack to.
-const MEMBER: u64 = 4 << 30;
+/// Bytes of a member in which its header is looked for.
+const HEADER: u64 = 1 << 16;
+/// Names of members that an error lists.
+const LISTED: usize = 8;
 
-fn archive(name: &str, bytes: &[u8], member: Option<&str>) -> Result<Table> {
-    let damaged =
-        |e: &dyn std::fmt::Display| broken(name, format!("not a readable .npz archive ({e}); fetch it again"));
-    let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| damaged(&e))?;
+fn archive(name: &str, bytes: &[u8], member: Option<&str>, most: u64) -> Result<Table> {
+    let damaged = |why: String| broken(name, format!("not a readable .npz archive ({}); fetch it again", quoted(&why)));
     let mut found = Vec::new();
-    for i in 0..zip.len() {
-        let file = zip.by_index(i).map_err(|e| damaged(&e))?;
-        let title = file.name().trim_end_matches(".npy").to_owned();
-        if member.is_some_and(|m| m != title) {
-            continue;
+    for file in members(bytes).map_err(damaged)? {
+        let file = file.map_err(damaged)?;
+        let title = file.name.strip_suffix(".npy").unwrap_or(&file.name);
+        let wanted = match member {
+            Some(member) => member == title,
+            // Labels and the like have one axis; samples have more. Only the start is unpacked to see that: many members
+            // may be one long stream that lies in the file once.
+            None => header(&file.start(HEADER).map_err(damaged)?).is_ok_and(|h| h.shape.len() >= 2),
+        };
+        if wanted {
+            let data = file.whole(most).map_err(|refusal| match refusal {
+                Refusal::TooLong => too_long(name, most, "save the array alone, as .npy"),
+                Refusal::Damaged(why) => damaged(why),
+            })?;
+            return array(&format!("{name}#{}", quoted(title)), &data);
         }
-        let mut data = Vec::new();
-        file.take(MEMBER).read_to_end(&mut data).map_err(|e| damaged(&e))?;
-        let header = header(&data);
-        // Labels and the like have one axis; samples have more.
-        if member.is_some() || header.as_ref().is_ok_and(|h| h.shape.len() >= 2) {
-            return array(&format!("{name}#{title}"), &data);
+        if found.len() < LISTED {
+            found.push(quoted(title));
         }
-        found.push(title);
     }
     let wanted = member.map_or_else(|| "array of samples".to_owned(), |m| format!("array '{m}'"));
     Err(broken(name, format!("no {wanted} in the archive; it holds {}", found.join(", "))))
 }
+
+/// Axes of an array, at the most; NumPy has the same bound.
+const AXES: usize = 64;
 
 struct Header {
     kind: u8,
@@ -87,7 +95,7 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
         _ => false,
     };
     if !known || !matches!(order, '<' | '>' | '|' | '=') {
-        return Err(format!("values of type '{descr}' are not read; save booleans, integers or floats"));
+        return Err(format!("values of type '{}' are not read; save booleans, integers or floats", quoted(descr)));
     }
     let fortran = after("fortran_order")?.starts_with("True");
     let shape = after("shape")?.strip_prefix('(').and_then(|s| s.split(')').next()).ok_or("no shape in the header")?;
@@ -95,8 +103,12 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
         .split(',')
         .map(str::trim)
         .filter(|n| !n.is_empty())
-        .map(|n| n.parse().map_err(|_| format!("'{n}' in the shape")));
-    let shape = shape.collect::<Result<Vec<usize>, String>>()?;
+        .map(|n| n.parse().map_err(|_| format!("'{}' in the shape", quoted(n))));
+    // One more than are allowed is enough to know.
+    let shape = shape.take(AXES + 1).collect::<Result<Vec<usize>, String>>()?;
+    if shape.len() > AXES {
+        return Err(format!("an array of more than {AXES} axes; save one of shape [samples, sites]"));
+    }
     Ok(Header { kind, width, big_endian: order == '>', fortran, shape, data: end })
 }
 
@@ -106,8 +118,8 @@ fn array(name: &str, bytes: &[u8]) -> Result<Table> {
     let needed = h.shape.iter().try_fold(h.width, |p: usize, &n| p.checked_mul(n));
     if needed != Some(data.len()) {
         let what = format!(
-            "shape {:?} of {}-byte values does not fit the {} bytes that follow; the file is truncated or damaged",
-            h.shape,
+            "shape {} of {}-byte values does not fit the {} bytes that follow; the file is truncated or damaged",
+            listed(&h.shape),
             h.width,
             data.len()
         );
@@ -122,7 +134,13 @@ fn array(name: &str, bytes: &[u8]) -> Result<Table> {
             format!("an array of shape [{samples}] has no sites; save one of shape [samples, sites]"),
         ));
     }
-    let values = if matches!((h.kind, h.width), (b'b' | b'u', 1)) {
+    let bytes = match (h.kind, h.width) {
+        (b'b' | b'u', 1) => true,
+        // Not eight bytes for each where one will do.
+        (b'i', 1) => data.iter().all(u8::is_ascii),
+        _ => false,
+    };
+    let values = if bytes {
         Values::Bytes(data.to_vec())
     } else {
         Values::Reals(data.chunks_exact(h.width).map(|c| real(c, h.kind, h.big_endian)).collect())

@@ -1,6 +1,7 @@
 //! A data set as it was read, and how its format is found.
 
 use std::fmt;
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
@@ -79,10 +80,15 @@ impl Table {
             Values::Reals(v) => v.len(),
         };
         if count == 0 {
-            return Err(Error::Empty { what: format!("{name}: the data set ({samples} samples of shape {shape:?})") });
+            let shape = listed(&shape);
+            return Err(Error::Empty { what: format!("{name}: the data set ({samples} samples of shape {shape})") });
         }
         if sites.and_then(|s| s.checked_mul(samples)) != Some(count) {
-            return Err(Error::shape(format!("{name}, in values"), count, (samples, shape)));
+            return Err(Error::shape(
+                format!("{name}, in values"),
+                count,
+                format_args!("{samples} x {}", listed(&shape)),
+            ));
         }
         Ok(Table { name: name.to_owned(), format, samples, shape, values, alphabet: None })
     }
@@ -124,8 +130,17 @@ impl Table {
     }
 }
 
-/// Decoded bytes beyond which a compressed file is refused.
+/// Unpacked bytes beyond which any compressed file is refused, and bytes of a pipe beyond which it is.
 const DECODED: u64 = 4 << 30;
+/// Unpacked bytes up to which none is.
+const SMALL: u64 = 64 << 20;
+/// In between, how many times its size a file may unpack to. Deflate can do a thousand, real data hardly a hundred.
+const RATIO: u64 = 256;
+
+/// What a file of so many bytes may unpack to.
+fn allowance(size: usize) -> u64 {
+    (size as u64).saturating_mul(RATIO).clamp(SMALL, DECODED)
+}
 
 /// Reads a data set: a file, or the digits that come with the crate as `digits`, `digits:train` or `digits:test`.
 ///
@@ -140,8 +155,35 @@ pub fn read(source: &str, format: Option<Format>) -> Result<Table> {
         Some((path, member)) if !Path::new(source).exists() => (path, Some(member)),
         _ => (source, None),
     };
-    let bytes = std::fs::read(path).map_err(|e| Error::Io { path: path.into(), action: "read", source: e })?;
-    parse(path, &bytes, format, member)
+    parse(path, &contents(path)?, format, member)
+}
+
+/// The bytes of a file or a pipe.
+fn contents(path: &str) -> Result<Vec<u8>> {
+    let failed = |source| Error::Io { path: path.into(), action: "read", source };
+    let file = File::open(path).map_err(failed)?;
+    let about = file.metadata().map_err(failed)?;
+    if endless(about.file_type()) {
+        return Err(broken(path, "a device, not a file; give a file or a pipe"));
+    }
+    let (mut bytes, most) = (Vec::new(), if about.is_file() { u64::MAX } else { DECODED });
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > most {
+        return Err(too_long(path, most, "give a file"));
+    }
+    Ok(bytes)
+}
+
+/// Whether reading may never come to an end.
+#[cfg(unix)]
+fn endless(kind: std::fs::FileType) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    kind.is_char_device() || kind.is_block_device()
+}
+
+#[cfg(not(unix))]
+fn endless(_: std::fs::FileType) -> bool {
+    false
 }
 
 /// Reads a data set from bytes; `name` tells the format where `format` does not, and stands in errors.
@@ -157,9 +199,10 @@ fn parse(name: &str, bytes: &[u8], format: Option<Format>, member: Option<&str>)
         return Err(Error::Empty { what: format!("{name}: the file") });
     }
     let plain = name.strip_suffix(".gz").unwrap_or(name);
+    let most = allowance(bytes.len());
     let decoded;
     let bytes = if bytes.starts_with(&[0x1f, 0x8b]) {
-        decoded = gunzip(name, bytes)?;
+        decoded = gunzip(name, bytes, most)?;
         &decoded
     } else if plain.len() < name.len() {
         return Err(Error::Format {
@@ -175,8 +218,16 @@ fn parse(name: &str, bytes: &[u8], format: Option<Format>, member: Option<&str>)
         Some(format) => format,
         None => guess(plain, bytes),
     };
+    if let Some(member) = member
+        && !(format == Format::Npy && bytes.starts_with(b"PK"))
+    {
+        return Err(broken(
+            name,
+            format!("not an .npz archive, which '#{member}' chooses an array of; leave that away"),
+        ));
+    }
     match format {
-        Format::Npy => npy::parse(name, bytes, member),
+        Format::Npy => npy::parse(name, bytes, member, most),
         Format::Idx => idx::parse(name, bytes),
         Format::Csv => text::csv(name, bytes),
         Format::Bits => text::bits(name, bytes),
@@ -184,21 +235,22 @@ fn parse(name: &str, bytes: &[u8], format: Option<Format>, member: Option<&str>)
     }
 }
 
-fn gunzip(name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+fn gunzip(name: &str, bytes: &[u8], most: u64) -> Result<Vec<u8>> {
     let mut decoded = Vec::new();
-    let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(DECODED + 1);
+    let mut reader = flate2::bufread::MultiGzDecoder::new(bytes).take(most + 1);
     reader.read_to_end(&mut decoded).map_err(|e| Error::Format {
         what: format!("{name}: broken gzip data ({e}); the file is truncated or damaged, fetch it again"),
     })?;
-    if decoded.len() as u64 > DECODED {
-        return Err(Error::Memory {
-            what: format!("{name}, decompressed,"),
-            needed: decoded.len() as u64,
-            ceiling: DECODED,
-            way_out: "split the file".into(),
-        });
+    if decoded.len() as u64 > most {
+        return Err(too_long(name, most, "decompress it by hand if it is what it should be"));
     }
     Ok(decoded)
+}
+
+/// That a file gives more bytes than `most`.
+pub(super) fn too_long(name: &str, most: u64, way_out: &str) -> Error {
+    let what = format!("{name}, unpacked as far as that,");
+    Error::Memory { what, needed: most + 1, ceiling: most, way_out: way_out.into() }
 }
 
 fn guess(name: &str, bytes: &[u8]) -> Format {
@@ -232,6 +284,13 @@ fn guess(name: &str, bytes: &[u8]) -> Format {
     let first = bytes.split(|&b| b == b'\n').map(<[u8]>::trim_ascii).find(|l| !l.is_empty()).unwrap_or(&[]);
     let run = first.split(|&b| b == b' ').map(<[u8]>::len).max().unwrap_or(0);
     if run > 1 && first.iter().all(|b| matches!(b, b'0' | b'1' | b' ')) { Format::Bits } else { Format::Csv }
+}
+
+/// A shape for an error, in one short line.
+pub(super) fn listed(shape: &[usize]) -> String {
+    let more = if shape.len() > 8 { ", .." } else { "" };
+    let shown: Vec<String> = shape.iter().take(8).map(usize::to_string).collect();
+    format!("[{}{more}]", shown.join(", "))
 }
 
 /// An error at a line of text, counted from 1.

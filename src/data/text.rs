@@ -1,7 +1,7 @@
 //! Samples as lines of text.
 
 use super::table::{Format, Table, Values, at_line};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
 
 /// The lines that hold something, with their numbers from 1.
 pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
@@ -15,23 +15,23 @@ pub(super) fn csv(name: &str, bytes: &[u8]) -> Result<Table> {
         if text.starts_with(b"#") {
             continue;
         }
-        let fields: Vec<&[u8]> = if text.iter().any(|b| matches!(b, b',' | b';')) {
-            text.split(|b| matches!(b, b',' | b';')).map(<[u8]>::trim_ascii).collect()
-        } else {
-            text.split(u8::is_ascii_whitespace).filter(|f| !f.is_empty()).collect()
-        };
-        let parsed: Vec<Result<u8, String>> = fields.iter().map(|f| symbol(f)).collect();
+        let marked = text.iter().any(|b| matches!(b, b',' | b';'));
+        let separates = move |b: &u8| if marked { matches!(b, b',' | b';') } else { b.is_ascii_whitespace() };
+        // Gone through again rather than stored: a line may be the whole file.
+        let fields = || text.split(separates).map(<[u8]>::trim_ascii).filter(|f| marked || !f.is_empty());
+        let found = fields().count();
         // A first line in which nothing is a number holds the names of the columns.
-        if samples == 0 && sites.is_none() && fields.iter().all(|f| number(f).is_none()) {
-            sites = Some(fields.len());
+        if samples == 0 && sites.is_none() && fields().all(|f| number(f).is_none()) {
+            sites = Some(found);
             continue;
         }
-        let expected = *sites.get_or_insert(fields.len());
-        if fields.len() != expected {
-            return Err(at_line(name, line, format!("{} values where the lines before have {expected}", fields.len())));
+        let expected = *sites.get_or_insert(found);
+        if found != expected {
+            return Err(at_line(name, line, format!("{found} values where the lines before have {expected}")));
         }
-        for (column, value) in parsed.into_iter().enumerate() {
-            values.push(value.map_err(|why| at_line(name, line, format!("column {}: {why}", column + 1)))?);
+        for (column, field) in fields().enumerate() {
+            let value = symbol(field).map_err(|why| at_line(name, line, format!("column {}: {why}", column + 1)))?;
+            values.push(value);
         }
         samples += 1;
     }
@@ -43,7 +43,7 @@ fn number(field: &[u8]) -> Option<f64> {
 }
 
 fn symbol(field: &[u8]) -> Result<u8, String> {
-    let shown = || String::from_utf8_lossy(&field[..field.len().min(20)]).into_owned();
+    let shown = || quoted(&String::from_utf8_lossy(&field[..field.len().min(20)]));
     match number(field) {
         Some(x) if x.fract() == 0.0 && (0.0..=255.0).contains(&x) => Ok(x as u8),
         Some(_) => Err(format!("{} is no symbol: integers from 0 to 255 are read", shown())),

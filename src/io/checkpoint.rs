@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 use super::atomic::write_atomically;
 use super::header::{self, Content};
 use super::model::{BORN_MPS, describe, read_born_mps, unknown_model};
-use super::tensor_file::{self, TensorFile, damaged, quoted};
+use super::tensor_file::{self, TensorFile, damaged};
 use super::{AnyRun, Extra};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Place, Result, quoted};
 use crate::model::GenerativeModel;
 use crate::model::born_mps::BornMps;
 use crate::scalar::{Kind, Scalar};
@@ -131,7 +131,11 @@ pub(super) fn check_method(file: &TensorFile, method: &str) -> Result<()> {
 }
 
 pub(super) fn json<V: DeserializeOwned>(file: &TensorFile, key: &str) -> Result<V> {
-    serde_json::from_str(file.text(key)?).map_err(|e| damaged(format!("metadata {key}: {}", quoted(&e.to_string()))))
+    serde_json::from_str(file.text(key)?).map_err(|e| {
+        let what = format!("metadata {key}: {}", quoted(&e.to_string()));
+        // Good JSON with fields that are missing or unknown is more likely of another version than damaged.
+        if e.is_data() { header::of_another_build(file, &what) } else { damaged(what) }
+    })
 }
 
 /// Equality of every bit: zero and minus zero, equal as numbers, are not the same run.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::tensor_file::{damaged, quoted};
-use crate::error::{Error, Result};
+use super::tensor_file::damaged;
+use crate::error::{Error, Result, quoted};
 use crate::train::SweepReport;
 
 /// What is known of a model besides its numbers; keys of later versions survive in [`other`](Self::other).

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::tensor_file::{TensorFile, Texts, damaged, header_length, quoted};
-use crate::error::{Error, Place, Result};
+use super::tensor_file::{TensorFile, Texts, damaged, header_length};
+use crate::error::{Error, Place, Result, quoted};
 use crate::scalar::Kind;
 
 /// The version of the format that is written; all versions from 1 on are read.
@@ -78,6 +78,17 @@ pub(super) fn check(file: &TensorFile, content: Content) -> Result<()> {
         _ => "give a file that ansatz wrote",
     };
     Err(Error::Format { what: format!("a {}, where a {} is needed; {way_out}", quoted(found), content.name()) })
+}
+
+/// That a part of the file is not as this build writes it: which build wrote it, and the way out.
+pub(super) fn of_another_build(file: &TensorFile, what: &str) -> Error {
+    let this = env!("CARGO_PKG_VERSION");
+    let written = match file.find("ansatz_version").map(quoted) {
+        Some(writer) if writer == this => format!("written by another build of ansatz {this}, or damaged"),
+        Some(writer) => format!("written by ansatz {writer}, this is ansatz {this}"),
+        None => format!("written by an unknown version of ansatz, this is ansatz {this}"),
+    };
+    Error::Format { what: format!("{what}; {written}: go on with the one that wrote it, or start the run again") }
 }
 
 /// The number type of the tensors.

@@ -9,10 +9,10 @@ use num_complex::{Complex32, Complex64};
 
 use super::atomic::write_atomically;
 use super::header::{self, Content};
-use super::tensor_file::{self, TensorFile, Texts, damaged, quoted};
+use super::tensor_file::{self, TensorFile, Texts, damaged};
 use super::{AnyBornMps, Extra};
 use crate::chain::Mps;
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Place, Result, quoted};
 use crate::model::GenerativeModel;
 use crate::model::born_mps::BornMps;
 use crate::scalar::{Kind, Scalar};
@@ -125,7 +125,10 @@ pub(super) fn read_born_mps<T: Scalar>(file: &TensorFile, prefix: &str) -> Resul
         tensors.push(tensor);
     }
     let state = Mps::new(tensors)?.assume_centre(centre).map_err(|e| damaged(e.to_string()))?;
-    BornMps::from_normalised(state).map_err(|_| damaged(format!("{prefix}state is not of norm 1")))
+    BornMps::from_normalised(state).map_err(|error| match error {
+        Error::Setting { .. } => damaged(format!("{prefix}state is not of norm 1")),
+        other => damaged(other.to_string()),
+    })
 }
 
 pub(super) fn site_name(prefix: &str, site: usize) -> String {

@@ -10,7 +10,7 @@ use ndarray::Array3;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde_json::json;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
 use crate::scalar::{Kind, Scalar};
 
 /// Text by key.
@@ -151,12 +151,6 @@ fn foreign(found: String) -> Error {
 /// What is wrong with the content, and the way out.
 pub(super) fn damaged(what: String) -> Error {
     Error::Format { what: format!("{what}; the file is damaged, take another copy or fit the model again") }
-}
-
-/// Text out of a file, in one line and not too long.
-pub(super) fn quoted(text: &str) -> String {
-    let short: String = text.chars().take(120).flat_map(char::escape_debug).collect();
-    short.replace("\\\"", "\"").replace("\\'", "'")
 }
 
 /// Complex numbers are stored as pairs of reals: readers know no complex double.

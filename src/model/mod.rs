@@ -6,6 +6,7 @@ mod chow_liu;
 mod differentiable;
 mod generative;
 mod independent;
+mod room;
 mod sweep;
 
 pub use batch::Batch;

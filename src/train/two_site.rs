@@ -44,6 +44,8 @@ pub struct TwoSite {
     #[serde(with = "any_float")]
     pub min_improvement: f64,
     /// Amplitude by which models are smoothed before they are judged by held-out samples; 0 leaves them as they are.
+    // Not in the first checkpoints, where models were judged as they were.
+    #[serde(default)]
     pub smoothing: f64,
     /// Bytes that samples, models and environments may take; without it, all environments are kept.
     pub memory: Option<u64>,

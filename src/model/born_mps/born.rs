@@ -7,6 +7,7 @@ use super::environments::{Environment, Side};
 use crate::chain::Mps;
 use crate::error::{Error, Result};
 use crate::model::Batch;
+use crate::model::room::room;
 use crate::random::Seed;
 use crate::scalar::{LogScaled, Real, Scalar};
 
@@ -36,8 +37,9 @@ impl<T: Scalar> BornMps<T> {
     /// The Born machine of a state, which is normalised; a state without a centre gets one at its last site.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] if the state has no norm.
+    /// [`Error::NotFinite`] if the state has no norm, [`Error::Shape`] if a site has more than 256 dimensions.
     pub fn new(mut state: Mps<T>) -> Result<Self> {
+        check_alphabet(&state)?;
         let centre = state.centre().unwrap_or(state.sites() - 1);
         state.move_centre(centre)?;
         state.normalise()?;
@@ -51,8 +53,10 @@ impl<T: Scalar> BornMps<T> {
     /// in the middle of a run goes on exactly.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the state has no centre, or its norm is not one to about half the digits of `T`.
+    /// [`Error::Setting`] if the state has no centre, or its norm is not one to about half the digits of `T`;
+    /// [`Error::Shape`] if a site has more than 256 dimensions.
     pub fn from_normalised(state: Mps<T>) -> Result<Self> {
+        check_alphabet(&state)?;
         let tolerance = Real::to_f64(<T::Real as num_traits::Float>::epsilon()).sqrt();
         let norm = state.norm().ln_abs();
         if state.centre().is_none() || state.factor() != LogScaled::one() || !(norm.abs() <= tolerance) {
@@ -64,18 +68,25 @@ impl<T: Scalar> BornMps<T> {
     /// A chain of positive random entries, on which every configuration has some weight: a start for training.
     ///
     /// # Errors
-    /// [`Error::Empty`] without sites or with a dimension 0, [`Error::Setting`] for a bond of zero.
+    /// [`Error::Empty`] without sites or with a dimension 0, [`Error::Setting`] for a bond of zero or one for which there is
+    /// no memory, [`Error::Shape`] for a dimension above 256.
     pub fn random(dims: &[usize], bond: usize, seed: Seed) -> Result<Self> {
         if bond == 0 {
             return Err(Error::setting("bond", 0, "give at least 1"));
         }
         let mut stream = seed.stream("initial state", 0);
         let last = dims.len().saturating_sub(1);
+        let ends = |site: usize| (if site == 0 { 1 } else { bond }, if site == last { 1 } else { bond });
+        let bytes = dims.iter().enumerate().try_fold(0usize, |sum, (site, &d)| {
+            let (l, r) = ends(site);
+            l.checked_mul(d)?.checked_mul(r)?.checked_mul(size_of::<T>())?.checked_add(sum)
+        });
+        room("bond", bond, bytes)?;
         let tensors = dims
             .iter()
             .enumerate()
             .map(|(site, &d)| {
-                let (l, r) = (if site == 0 { 1 } else { bond }, if site == last { 1 } else { bond });
+                let (l, r) = ends(site);
                 Array3::from_shape_simple_fn((l, d, r), || T::from_real(T::Real::uniform(&mut stream)))
             })
             .collect();
@@ -150,6 +161,14 @@ impl<T: Scalar> BornMps<T> {
             return Err(Error::NotFinite { what: format!("the log-probability of sample {sample}") });
         }
         Ok(result)
+    }
+}
+
+/// That every symbol of a site is a byte.
+fn check_alphabet<T: Scalar>(state: &Mps<T>) -> Result<()> {
+    match state.dims().into_iter().enumerate().find(|&(_, d)| d > usize::from(u8::MAX) + 1) {
+        Some((site, d)) => Err(Error::shape(format!("the symbols of site {site}"), d, "at most 256")),
+        None => Ok(()),
     }
 }
 

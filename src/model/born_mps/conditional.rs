@@ -12,6 +12,7 @@ use super::evidence::{Factor, frobenius, reshape};
 use super::sample::{Sampler, views};
 use crate::error::{Error, Place, Result};
 use crate::linalg::{Op, lq, matmul};
+use crate::model::room::room;
 use crate::model::{Batch, Conditional, GenerativeModel};
 use crate::random::Seed;
 use crate::scalar::{Real, Scalar};
@@ -71,6 +72,7 @@ impl<T: Scalar> Conditional for BornMps<T> {
         if count == 0 {
             return Err(Error::setting("count", count, "draw at least one sample"));
         }
+        room("count", count, evidence.len().checked_mul(2).and_then(|bytes| bytes.checked_mul(count)))?;
         let state = self.right_canonical()?;
         let tensors = views(state.tensors());
         if let Some(site) = self.impossible_site(&tensors, evidence, floor::<T>())? {
