@@ -14,6 +14,7 @@ mod environments;
 mod expectation;
 mod mpo;
 mod mps;
+mod named;
 mod operators;
 mod opsum;
 mod overlap;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3};
+use ndarray::{Array2, Array3, ArrayView2};
 
 use crate::error::{Error, Place, Result};
 use crate::random::Seed;
@@ -153,16 +153,7 @@ impl<T: Scalar> Mps<T> {
         self.tensors.iter().map(Array3::len).sum()
     }
 
-    /// The tensor of `site`, `[left, site, right]`, in standard layout.
-    ///
-    /// # Panics
-    /// If `site` is not below [`sites`](Self::sites).
-    #[must_use]
-    pub fn tensor(&self, site: usize) -> ArrayView3<'_, T> {
-        self.tensors[site].view()
-    }
-
-    /// All tensors, `[left, site, right]` each, in standard layout.
+    /// All tensors, `[left, site, right]` each, in standard layout; one with named legs is [`tensor`](Self::tensor).
     #[must_use]
     pub fn tensors(&self) -> &[Array3<T>] {
         &self.tensors
