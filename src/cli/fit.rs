@@ -287,6 +287,7 @@ impl Fit {
         Ok(Adam {
             rate: schedule(&self.rate, 0.01)?,
             mini_batches: self.mini_batches.schedule()?,
+            smoothing: self.trial_smoothing(),
             seed: Seed(self.seed),
             ..Adam::new(epochs)
         })
@@ -303,6 +304,12 @@ impl Fit {
             Numbers::C32 => start::<Complex32>(dims, bond, seed, settings)?.into(),
             Numbers::C64 => start::<Complex64>(dims, bond, seed, settings)?.into(),
         })
+    }
+
+    /// The smoothing that models are judged with while they are trained.
+    fn trial_smoothing(&self) -> f64 {
+        let held_out = self.valid.is_some() || self.valid_fraction.is_some();
+        self.smoothing.unwrap_or(if held_out { TRIAL } else { 0.0 })
     }
 
     fn settings(&self) -> Result<TwoSite> {
@@ -325,11 +332,7 @@ impl Fit {
             },
             rise: self.rise.unwrap_or(0.0),
             decay: 0.5,
-            smoothing: self.smoothing.unwrap_or(if self.valid.is_some() || self.valid_fraction.is_some() {
-                TRIAL
-            } else {
-                0.0
-            }),
+            smoothing: self.trial_smoothing(),
             min_improvement: self.min_improvement.unwrap_or(0.0),
             memory: self.memory.map(|mb| mb.saturating_mul(1_000_000)),
             seed: Seed(self.seed),

@@ -172,3 +172,9 @@ impl<T: Scalar> crate::model::GenerativeModel for BornMps<T> {
         self.draw(count, seed)
     }
 }
+
+impl<T: Scalar> crate::model::Smooth for BornMps<T> {
+    fn smoothed(&self, amount: f64) -> Result<Self> {
+        BornMps::smoothed(self, amount)
+    }
+}
