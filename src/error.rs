@@ -41,7 +41,9 @@ pub enum Error {
         what: String,
     },
     /// A symbol outside the alphabet of its site.
-    #[error("symbol {found} at sample {sample}, site {site}: symbols here are below {dim}")]
+    #[error(
+        "symbol {found} at sample {sample}, site {site}: symbols here are below {dim}; binarise or recode the data"
+    )]
     Symbol {
         /// Row of the batch, from 0.
         sample: usize,

@@ -24,6 +24,7 @@ fn archive(name: &str, bytes: &[u8], member: Option<&str>) -> Result<Table> {
         let file = zip.by_index(i).map_err(|e| damaged(&e))?;
         let title = file.name().trim_end_matches(".npy").to_owned();
         if member.is_some_and(|m| m != title) {
+            found.push(title);
             continue;
         }
         let mut data = Vec::new();
