@@ -227,11 +227,17 @@ impl Fit {
                 return Err(Error::setting(name, value, "give a length of time"));
             }
         }
+        if self.checkpoint_bonds == Some(0) {
+            return Err(Error::setting("checkpoint-bonds", 0, "give at least 1"));
+        }
         for path in [&self.out, &self.checkpoint, &self.log].into_iter().flatten() {
             writable(path)?;
         }
         let (table, batch) = self.source.read()?;
         let dims = table.dims(&batch);
+        if !adam && dims.len() < 2 {
+            return Err(Error::setting("sites", dims.len(), "sweeps need at least 2; give --method adam"));
+        }
         let (train, valid) = match (&self.valid, self.valid_fraction) {
             (Some(path), _) => {
                 let (_, valid) = self.source.read_from(path)?;
@@ -435,8 +441,14 @@ impl Fit {
             None => vec![0.0],
         };
         let (best, smoothing, nll) = best_smoothing(&run.into_best(), valid.unwrap_or(train), &amounts)?;
-        if let (Some(report), Some(_)) = (&mut extra.report, valid) {
-            report.valid_nll = Some(nll);
+        // Of the model that is written, as `score` will find them.
+        let told = match (&extra.report, valid) {
+            (Some(report), Some(_)) if smoothing == 0.0 => (report.train_nll, Some(nll)),
+            (_, Some(_)) => (best.nll(train)?, Some(nll)),
+            (_, None) => (nll, None),
+        };
+        if let Some(report) = &mut extra.report {
+            (report.train_nll, report.valid_nll) = told;
         }
         extra.other.insert("smoothing".into(), smoothing.into());
         if let Some(out) = &self.out {
@@ -447,7 +459,7 @@ impl Fit {
         if let Some(folder) = &self.report {
             pictures(folder, &model, &extra, &outcome)?;
         }
-        self.tell(&model, &outcome, &extra, seconds);
+        self.tell(&model, &outcome, &extra, told, seconds);
         Ok(if outcome.stop == Stop::Interrupted { Exit::Interrupted } else { Exit::Done })
     }
 
@@ -498,10 +510,15 @@ impl Fit {
         Ok(Exit::Done)
     }
 
-    fn tell(&self, model: &AnyBornMps, outcome: &Outcome, extra: &Extra, seconds: f64) {
-        let best = extra.report;
+    fn tell(
+        &self,
+        model: &AnyBornMps,
+        outcome: &Outcome,
+        extra: &Extra,
+        (train, valid): (f64, Option<f64>),
+        seconds: f64,
+    ) {
         let smoothing = extra.other.get("smoothing").cloned().unwrap_or_default();
-        let (train, valid) = (best.map_or(f64::NAN, |b| b.train_nll), best.and_then(|b| b.valid_nll));
         let max_bond = model.bonds().into_iter().max().unwrap_or(1);
         let sweeps = outcome.history.len();
         if self.json {
