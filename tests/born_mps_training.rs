@@ -168,6 +168,52 @@ fn a_step_at_a_bond_follows_the_gradient_of_finite_differences() {
     a_step_follows_the_differences::<num_complex::Complex64>();
 }
 
+/// What the first bond of a sweep becomes: the tensor before, and after one step.
+fn first_step(model: &BornMps<f64>, data: &Batch<u8>, direction: Direction, rate: f64) -> (Array4<f64>, Array4<f64>) {
+    let setup = SweepSetup { mini_batches: 1, seed: Seed(1), max_bond: 64, memory: None };
+    let truncation = Truncation::none();
+    let step = Step { rate, truncation, direction, steps: 1, splitting: Splitting::Exact };
+    let mut sweeper = model.sweeper(data, &setup).unwrap();
+    sweeper.begin().unwrap();
+    let (bond, toward) = sweeper.plan()[0];
+    let before = merged(sweeper.model().unwrap().state(), bond);
+    sweeper.update(bond, toward, &step).unwrap();
+    (before, merged(sweeper.model().unwrap().state(), bond))
+}
+
+#[test]
+fn scaled_and_adam_directions_are_made_of_the_plain_one() {
+    let data = random_patterns(15, 8, 5);
+    let model = BornMps::<f64>::random(&[2; 8], 5, Seed(4)).unwrap();
+    let unit = |a: Array4<f64>| {
+        let norm = a.iter().map(|x| x * x).sum::<f64>().sqrt();
+        a / norm
+    };
+    let (start, plain) = first_step(&model, &data, Direction::Plain, 1e-2);
+    let share: f64 = start.iter().zip(&plain).map(|(a, b)| a * b).sum();
+    let gradient = (plain / share - &start) / 1e-2;
+    let (_, scaled) = first_step(&model, &data, Direction::NormScaled, 1e-2);
+    let length = (start.len() as f64).powf(0.25);
+    let expected = unit(&start + &(unit(gradient.clone()) * (1e-2 * length)));
+    assert!((scaled - expected).iter().all(|x| x.abs() < 1e-10));
+    // The first step of Adam moves every entry by the rate, whatever the size of its gradient.
+    let (_, adam) = first_step(&model, &data, Direction::Adam, 1e-2);
+    let expected = unit(&start + &gradient.mapv(|g| 1e-2 * g / (g.abs() + 1e-8)));
+    assert!((adam - expected).iter().all(|x| x.abs() < 1e-5));
+}
+
+#[test]
+fn every_direction_learns_patterns_by_heart() {
+    let data = random_patterns(10, 12, 3);
+    for (direction, rate) in [(Direction::Plain, 0.1), (Direction::NormScaled, 0.02), (Direction::Adam, 0.02)] {
+        let settings = TwoSite { direction, rate: Schedule::constant(rate), ..plain(15, 12) };
+        let mut run = Run::new(BornMps::<f64>::random(&[2; 12], 2, Seed(2)).unwrap(), settings).unwrap();
+        run.fit(&data, None, &mut (), &mut ()).unwrap();
+        let nll = run.best.nll(&data).unwrap();
+        assert!(nll > 10f64.ln() - 1e-12 && nll < 10f64.ln() + 0.02, "{direction:?}: {nll}");
+    }
+}
+
 #[test]
 fn warm_splits_lose_no_more_than_they_say_and_learn_as_well() {
     let data = random_patterns(200, 24, 7);
