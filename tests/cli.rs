@@ -225,6 +225,8 @@ fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     refused(at, &["score", "cut.ansatz", "--data", "twins.bits"], &["cut.ansatz"]);
     refused(at, &["score", "twins.bits", "--data", "twins.bits"], &["twins.bits"]);
     refused(at, &["sample", "m.ansatz", "-n", "0"], &["count"]);
+    refused(at, &["sample", "m.ansatz", "--threads", "0"], &["threads"]);
+    refused(at, &["sample", "m.ansatz", "--threads", "100000000"], &["threads"]);
     refused(at, &["sample", "m.ansatz", "-n", "99999999999999"], &["99999999999999 samples", "fewer"]);
     refused(at, &["complete", "m.ansatz", "--data", "twins.bits", "--keep", "011"], &["12"]);
     refused(at, &["wrong"], &["wrong"]);
