@@ -9,6 +9,6 @@ fn main() -> ansatz::Result<()> {
     println!("NLL {:.4} nats, ln 4 = {:.4}", model.nll(&data)?, 4f64.ln());
     let samples = model.sample(5, Seed(2))?;
     let completed = model.sample_given(&[Some(1), None, None], 5, Seed(3))?;
-    println!("{samples:?}\n{completed:?}");
+    println!("{}\n\n{}", samples.view(), completed.view());
     Ok(())
 }
