@@ -41,7 +41,9 @@ pub enum Error {
         what: String,
     },
     /// A symbol outside the alphabet of its site.
-    #[error("symbol {found} at sample {sample}, site {site}: symbols here are below {dim}")]
+    #[error(
+        "symbol {found} at sample {sample}, site {site}: symbols here are below {dim}; binarise or recode the data"
+    )]
     Symbol {
         /// Row of the batch, from 0.
         sample: usize,
@@ -103,6 +105,16 @@ pub enum Error {
         needed: u64,
         /// Bytes allowed.
         ceiling: u64,
+        /// What to change.
+        way_out: String,
+    },
+    /// A size that a user chose and the system has no memory for.
+    #[error("{what} needs {needed}, more memory than there is; {way_out}")]
+    Room {
+        /// What was to be made.
+        what: String,
+        /// How much it needs, in words.
+        needed: String,
         /// What to change.
         way_out: String,
     },

@@ -35,6 +35,7 @@ pub mod data;
 pub mod error;
 pub mod io;
 pub mod linalg;
+mod memory;
 pub mod model;
 mod parallel;
 pub mod random;

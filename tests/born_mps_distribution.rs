@@ -1,8 +1,10 @@
 //! The Born machine as a distribution: normalisation, samples, conditionals and marginals against enumeration.
 
 use ansatz::chain::Mps;
-use ansatz::{Batch, BornMps, Conditional, Error, GenerativeModel, Marginal, Place, Scalar, Seed};
+use ansatz::{Batch, BornMps, Conditional, Error, GenerativeModel, LogScaled, Marginal, Place, Real, Scalar, Seed};
+use ndarray::Array2;
 use num_complex::{Complex32, Complex64};
+use proptest::prelude::*;
 
 /// A state of all bonds up to `bond`, with centre wherever the construction leaves it.
 fn model<T: Scalar>(dims: &[usize], bond: usize, seed: u64) -> BornMps<T> {
@@ -168,6 +170,19 @@ fn no_sample_is_impossible() {
     assert!(ln_p.iter().all(|l| *l > -30.0));
     let distinct: std::collections::BTreeSet<Vec<u8>> = samples.view().rows().into_iter().map(|r| r.to_vec()).collect();
     assert!(distinct.len() <= 12, "{}", distinct.len());
+}
+
+#[test]
+fn what_no_memory_has_room_for_is_refused() {
+    let model = model::<f64>(&[2; 4], 2, 1);
+    for count in [1 << 50, usize::MAX] {
+        assert!(matches!(model.sample(count, Seed(1)), Err(Error::Memory { .. })));
+        assert!(matches!(model.sample_given(&[None; 4], count, Seed(1)), Err(Error::Memory { .. })));
+    }
+    for bond in [1 << 40, usize::MAX] {
+        assert!(matches!(BornMps::<f32>::random(&[2; 300], bond, Seed(1)), Err(Error::Memory { .. })));
+        assert!(matches!(Mps::<f32>::random(&[2; 300], bond, Seed(1)), Err(Error::Memory { .. })));
+    }
 }
 
 #[test]
@@ -366,6 +381,54 @@ fn an_impossible_condition_is_an_error_that_names_the_site() {
     assert!(matches!(error.root(), Error::Impossible { site: 2 }));
     assert!(matches!(error, Error::At { place: Place::Sample(1), .. }));
     assert!(model.conditional_log_prob(&rows, &[false, true, false]).is_ok());
+}
+
+/// The state with `X X^-1` put into every bond, `X` the identity and something that is not small beside it.
+fn in_another_gauge<T: Scalar>(state: &Mps<T>, seed: u64) -> Mps<T> {
+    let mut tensors = state.tensors().to_vec();
+    for bond in 0..tensors.len() - 1 {
+        let d = tensors[bond].dim().2;
+        let mut stream = Seed(seed).stream("gauge", bond as u64);
+        let mut gauge = Array2::from_shape_simple_fn((d, d), || T::normal(&mut stream).scale(T::Real::of(0.2)));
+        gauge.diag_mut().mapv_inplace(|x| x + T::one());
+        let inverse = ansatz::linalg::solve(&gauge.view(), &Array2::eye(d).view()).unwrap();
+        let (l, s, r) = tensors[bond].dim();
+        let left = tensors[bond].clone().into_shape_with_order((l * s, r)).unwrap().dot(&gauge);
+        tensors[bond] = left.into_shape_with_order((l, s, r)).unwrap();
+        let (l, s, r) = tensors[bond + 1].dim();
+        let right = inverse.dot(&tensors[bond + 1].clone().into_shape_with_order((l, s * r)).unwrap());
+        tensors[bond + 1] = right.into_shape_with_order((l, s, r)).unwrap();
+    }
+    // Neither a number nor a phase in front changes a probability.
+    let mut state = Mps::new(tensors).unwrap();
+    state.scale(LogScaled::new(if T::IS_COMPLEX { T::from_parts(0.6, 0.8) } else { -T::one() }, 700.0));
+    state
+}
+
+fn no_gauge_changes_the_model<T: Scalar>(dims: &[usize], bond: usize, seed: u64, centre: usize, tolerance: f64) {
+    let state = Mps::<T>::random(dims, bond, Seed(seed)).unwrap();
+    let model = BornMps::new(state.clone()).unwrap();
+    let mut turned = in_another_gauge(&state, seed);
+    turned.move_centre(centre % dims.len()).unwrap();
+    let other = BornMps::new(turned).unwrap();
+    let loss = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(loss(&probabilities(&model), &probabilities(&other)) < tolerance);
+    let evidence: Vec<Option<u8>> = (0..dims.len()).map(|k| (k % 2 == 1).then_some(0)).collect();
+    let marginals = [&model, &other].map(|m| m.log_marginal(&evidence).unwrap().exp());
+    assert!((marginals[0] - marginals[1]).abs() < tolerance);
+    assert!(loss(&model.entropies().unwrap(), &other.entropies().unwrap()) < 100.0 * tolerance);
+    let batch = model.sample(10, Seed(seed)).unwrap();
+    assert!((model.nll(&batch).unwrap() - other.nll(&batch).unwrap()).abs() < 100.0 * tolerance);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: proptest::test_runner::RngSeed::Fixed(7), cases: 30, ..ProptestConfig::default() })]
+    #[test]
+    fn a_model_does_not_depend_on_the_gauge_of_its_state(dims in prop::collection::vec(1usize..4, 1..8), bond in 1usize..6, seed in 0u64..1000, centre in 0usize..8) {
+        no_gauge_changes_the_model::<f64>(&dims, bond, seed, centre, 1e-11);
+        no_gauge_changes_the_model::<Complex64>(&dims, bond, seed, centre, 1e-11);
+        no_gauge_changes_the_model::<f32>(&dims, bond, seed, centre, 1e-3);
+    }
 }
 
 #[test]

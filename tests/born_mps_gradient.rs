@@ -303,6 +303,28 @@ fn a_sample_that_becomes_impossible_ends_the_run_and_the_best_model_is_kept() {
     assert_eq!(outcome.history[2].valid_nll, Some(f64::INFINITY));
 }
 
+#[test]
+fn held_out_samples_judge_the_smoothed_model() {
+    // The last site is never 1 in what is trained on, so that only smoothing makes the held-out sample possible.
+    let product = Mps::product(&[vec![0.6, 0.8], vec![0.8, 0.6], vec![1.0, 0.0]]).unwrap();
+    let seen = Batch::from_rows(&[[0u8, 0, 0], [1, 0, 0], [1, 1, 0]]).unwrap();
+    let unseen = Batch::from_rows(&[[1u8, 0, 1]]).unwrap();
+    let settings = Adam { smoothing: 0.01, ..Adam::new(5) };
+    let mut run = AdamRun::new(BornMps::new(product).unwrap(), settings).unwrap();
+    let outcome = run.fit(&seen, Some(&unseen), &mut (), &mut ()).unwrap();
+    let scores: Vec<f64> = outcome.history.iter().map(|report| report.valid_nll.unwrap()).collect();
+    assert!(scores.iter().all(|nll| nll.is_finite()));
+    // The weight of the symbol that was never seen is close to 0.01^2.
+    assert!(scores.iter().all(|nll| (*nll + 2.0 * 0.01f64.ln()).abs() < 1.5), "{scores:?}");
+    let last = run.model().unwrap();
+    assert_eq!(last.smoothed(0.01).unwrap().nll(&unseen).unwrap(), scores[4]);
+    assert_eq!(last.nll(&unseen).unwrap(), f64::INFINITY);
+    // The training loss, and the models, are those without smoothing.
+    assert_eq!(last.nll(&seen).unwrap(), outcome.history[4].train_nll);
+    let best = scores.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(run.best.smoothed(0.01).unwrap().nll(&unseen).unwrap(), best);
+}
+
 /// Counts how often it is asked.
 struct Asked(usize);
 
@@ -334,6 +356,8 @@ fn settings_of_adam_that_make_no_sense_are_refused() {
         (Adam { beta1: 1.0, ..adam() }, "beta1"),
         (Adam { beta2: -0.1, ..adam() }, "beta2"),
         (Adam { epsilon: 0.0, ..adam() }, "epsilon"),
+        (Adam { smoothing: 1.0, ..adam() }, "smoothing"),
+        (Adam { smoothing: f64::NAN, ..adam() }, "smoothing"),
     ] {
         let error = AdamRun::new(BornMps::<f64>::random(&[2; 3], 2, Seed(1)).unwrap(), settings).unwrap_err();
         assert!(matches!(&error, Error::Setting { name: found, .. } if *found == name), "{error}");

@@ -5,10 +5,12 @@ mod patterns;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use ansatz::chain::Mps;
 use ansatz::linalg::Truncation;
 use ansatz::model::{BondSweeper, Direction, Splitting, Step, SweepSetup, Sweepable};
 use ansatz::train::{BondReport, Keeper, Observer, Run, Schedule, Stop, TwoSite};
 use ansatz::{Batch, BornMps, GenerativeModel, Scalar, Seed};
+use ndarray::{Array3, Array4};
 use patterns::bars_and_stripes;
 use rand::RngExt;
 
@@ -93,6 +95,123 @@ fn step_descends<T: Scalar>() {
 fn a_small_step_lowers_the_loss_by_the_square_of_the_gradient() {
     step_descends::<f64>();
     step_descends::<num_complex::Complex64>();
+}
+
+/// The tensor of both sites of a bond.
+fn merged<T: Scalar>(state: &Mps<T>, bond: usize) -> Array4<T> {
+    let (a, b) = (&state.tensors()[bond], &state.tensors()[bond + 1]);
+    let ((l, d, m), (_, e, r)) = (a.dim(), b.dim());
+    let rows = a.clone().into_shape_with_order((l * d, m)).unwrap();
+    rows.dot(&b.clone().into_shape_with_order((m, e * r)).unwrap()).into_shape_with_order((l, d, e, r)).unwrap()
+}
+
+/// The loss with `pair` in place of the two sites of a bond, by amplitudes one at a time and the norm of the state.
+fn loss_with<T: Scalar>(state: &Mps<T>, bond: usize, pair: &Array4<T>, data: &Batch<u8>) -> f64 {
+    let (l, d, e, r) = pair.dim();
+    let mut tensors = state.tensors().to_vec();
+    // The left site only says which row is meant.
+    let left = Array3::from_shape_fn((l, d, l * d), |(i, s, m)| if m == i * d + s { T::one() } else { T::zero() });
+    tensors[bond] = left;
+    tensors[bond + 1] = pair.clone().into_shape_with_order((l * d, e, r)).unwrap();
+    let state = Mps::new(tensors).unwrap();
+    let amplitudes = (0..data.samples()).map(|i| state.amplitude(&data.row(i).to_vec()).unwrap().ln_abs());
+    state.norm_squared().ln_abs() - 2.0 * amplitudes.sum::<f64>() / data.samples() as f64
+}
+
+fn a_step_follows_the_differences<T: Scalar>() {
+    let dims = [2, 3, 2, 4, 2];
+    let rows: Vec<Vec<u8>> = (0..11u8).map(|i| dims.iter().map(|&d| (i * 7 + i / 3) % d as u8).collect()).collect();
+    let data = Batch::from_rows(&rows).unwrap();
+    let setup = SweepSetup { mini_batches: 1, seed: Seed(1), max_bond: 64, memory: None };
+    let rate = 1e-3;
+    let step = Step {
+        rate,
+        truncation: Truncation::none(),
+        direction: Direction::Plain,
+        steps: 1,
+        splitting: Splitting::Exact,
+    };
+    let start = BornMps::<T>::new(Mps::random(&dims, 4, Seed(4)).unwrap()).unwrap();
+    let mut sweeper = start.sweeper(&data, &setup).unwrap();
+    sweeper.begin().unwrap();
+    for (bond, toward) in sweeper.plan() {
+        let before = sweeper.model().unwrap().into_state();
+        sweeper.update(bond, toward, &step).unwrap();
+        let (old, new) = (merged(&before, bond), merged(sweeper.model().unwrap().state(), bond));
+        // The gradient is orthogonal to the tensor, so what is left of the latter says by what was divided.
+        let share: T = old.iter().zip(&new).map(|(m, n)| m.conj() * *n).sum();
+        let step_taken = new.mapv(|x| x / share) - &old;
+        let h = 1e-5;
+        let slope = |at: (usize, usize, usize, usize), direction: T| {
+            let loss = |sign: f64| {
+                let mut pair = old.clone();
+                pair[at] += direction * T::from_f64(sign * h);
+                loss_with(&before, bond, &pair, &data)
+            };
+            // To fourth order: small amplitudes bend the loss.
+            (8.0 * (loss(1.0) - loss(-1.0)) - (loss(2.0) - loss(-2.0))) / (12.0 * h)
+        };
+        let largest = step_taken.iter().map(|x| x.to_c64().norm()).fold(0.0, f64::max);
+        for (at, taken) in step_taken.indexed_iter() {
+            // - 2 dL/d conj(M) = - (dL/dx + i dL/dy), of which a real tensor has the first part.
+            let im = if T::IS_COMPLEX { slope(at, T::from_parts(0.0, 1.0)) } else { 0.0 };
+            let expected = T::from_parts(-rate * slope(at, T::one()), -rate * im);
+            let error = (*taken - expected).to_c64().norm() / largest;
+            assert!(error < 1e-6, "bond {bond}, {at:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_step_at_a_bond_follows_the_gradient_of_finite_differences() {
+    a_step_follows_the_differences::<f64>();
+    a_step_follows_the_differences::<num_complex::Complex64>();
+}
+
+/// What the first bond of a sweep becomes: the tensor before, and after one step.
+fn first_step(model: &BornMps<f64>, data: &Batch<u8>, direction: Direction, rate: f64) -> (Array4<f64>, Array4<f64>) {
+    let setup = SweepSetup { mini_batches: 1, seed: Seed(1), max_bond: 64, memory: None };
+    let truncation = Truncation::none();
+    let step = Step { rate, truncation, direction, steps: 1, splitting: Splitting::Exact };
+    let mut sweeper = model.sweeper(data, &setup).unwrap();
+    sweeper.begin().unwrap();
+    let (bond, toward) = sweeper.plan()[0];
+    let before = merged(sweeper.model().unwrap().state(), bond);
+    sweeper.update(bond, toward, &step).unwrap();
+    (before, merged(sweeper.model().unwrap().state(), bond))
+}
+
+#[test]
+fn scaled_and_adam_directions_are_made_of_the_plain_one() {
+    let data = random_patterns(15, 8, 5);
+    let model = BornMps::<f64>::random(&[2; 8], 5, Seed(4)).unwrap();
+    let unit = |a: Array4<f64>| {
+        let norm = a.iter().map(|x| x * x).sum::<f64>().sqrt();
+        a / norm
+    };
+    let (start, plain) = first_step(&model, &data, Direction::Plain, 1e-2);
+    let share: f64 = start.iter().zip(&plain).map(|(a, b)| a * b).sum();
+    let gradient = (plain / share - &start) / 1e-2;
+    let (_, scaled) = first_step(&model, &data, Direction::NormScaled, 1e-2);
+    let length = (start.len() as f64).powf(0.25);
+    let expected = unit(&start + &(unit(gradient.clone()) * (1e-2 * length)));
+    assert!((scaled - expected).iter().all(|x| x.abs() < 1e-10));
+    // The first step of Adam moves every entry by the rate, whatever the size of its gradient.
+    let (_, adam) = first_step(&model, &data, Direction::Adam, 1e-2);
+    let expected = unit(&start + &gradient.mapv(|g| 1e-2 * g / (g.abs() + 1e-8)));
+    assert!((adam - expected).iter().all(|x| x.abs() < 1e-5));
+}
+
+#[test]
+fn every_direction_learns_patterns_by_heart() {
+    let data = random_patterns(10, 12, 3);
+    for (direction, rate) in [(Direction::Plain, 0.1), (Direction::NormScaled, 0.02), (Direction::Adam, 0.02)] {
+        let settings = TwoSite { direction, rate: Schedule::constant(rate), ..plain(15, 12) };
+        let mut run = Run::new(BornMps::<f64>::random(&[2; 12], 2, Seed(2)).unwrap(), settings).unwrap();
+        run.fit(&data, None, &mut (), &mut ()).unwrap();
+        let nll = run.best.nll(&data).unwrap();
+        assert!(nll > 10f64.ln() - 1e-12 && nll < 10f64.ln() + 0.02, "{direction:?}: {nll}");
+    }
 }
 
 #[test]

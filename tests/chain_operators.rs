@@ -71,7 +71,7 @@ fn short_ranged_hamiltonians_have_their_textbook_bonds() {
     assert_eq!(heisenberg(10).to_mpo::<Complex64>().unwrap().bonds(), [5; 9]);
     // The entries are those of the textbook, not a rotation of them: most vanish.
     let w = heisenberg(10).to_mpo::<f64>().unwrap();
-    assert!(w.tensor(4).iter().filter(|x| **x != 0.0).count() == 4 + 2 * (2 + 2 + 2));
+    assert!(w.tensors()[4].iter().filter(|x| **x != 0.0).count() == 4 + 2 * (2 + 2 + 2));
 }
 
 #[test]

@@ -133,10 +133,10 @@ fn a_replaced_pair_keeps_the_gauge_it_promises() {
         [(2, 2, Some(3), Some(3)), (3, 2, Some(2), Some(2)), (2, 2, None, None), (0, 2, Some(3), None)]
     {
         a.move_centre(start).unwrap();
-        let pair = [a.tensor(bond).to_owned(), a.tensor(bond + 1).to_owned()];
+        let pair = [a.tensors()[bond].clone(), a.tensors()[bond + 1].clone()];
         a.set_pair(bond, pair.clone(), centre).unwrap();
         assert_eq!(a.centre(), expected);
-        assert!(a.set_pair(bond, [a.tensor(0).to_owned(), pair[1].clone()], None).is_err());
+        assert!(a.set_pair(bond, [a.tensors()[0].clone(), pair[1].clone()], None).is_err());
         assert!(a.set_pair(bond, pair, Some(0)).is_err());
         a.canonicalise(0).unwrap();
     }

@@ -102,6 +102,74 @@ fn a_model_is_fitted_scored_sampled_completed_and_described() {
 }
 
 #[test]
+fn the_losses_that_fit_tells_are_those_of_the_model_it_wrote() {
+    let folder = folder_with_data();
+    let at = folder.path();
+    let lines = fs::read_to_string(at.join("twins.bits")).unwrap();
+    // Held-out rows hold pairs that no training row has, so that smoothing is chosen.
+    fs::write(at.join("train.bits"), lines.lines().take(48).collect::<Vec<_>>().join("\n")).unwrap();
+    fs::write(at.join("valid.bits"), lines.lines().skip(48).collect::<Vec<_>>().join("\n")).unwrap();
+    let data = ["--data", "train.bits", "--valid", "valid.bits"];
+    for more in [&["--sweeps", "3"][..], &["--sweeps", "20", "--method", "adam"], &["--sweeps", "0"]] {
+        let fit = json(at, &[&["fit"], &data[..], &["--bond", "8", "--out", "m.ansatz", "--json"], more].concat());
+        if more.len() == 2 && more[1] == "3" {
+            assert!(fit["smoothing"].as_f64().unwrap() > 0.0);
+        }
+        for (key, file) in [("train_nll", "train.bits"), ("valid_nll", "valid.bits")] {
+            let score = json(at, &["score", "m.ansatz", "--data", file, "--json"]);
+            let (told, found) = (fit[key].as_f64().unwrap(), score["nll"].as_f64().unwrap());
+            assert!((told - found).abs() < 1e-9, "{more:?}, {key}: {told} and {found}");
+        }
+        let info = json(at, &["info", "m.ansatz", "--json"]);
+        if fit["best_sweep"] != 0 {
+            assert_eq!(info["extra"]["report"]["train_nll"], fit["train_nll"]);
+        }
+    }
+}
+
+#[test]
+fn a_mask_may_be_spelt_out_or_stand_in_a_file() {
+    let folder = folder_with_data();
+    let at = folder.path();
+    json(at, &["fit", "--data", "twins.bits", "--bond", "8", "--sweeps", "2", "--out", "m.ansatz", "--json"]);
+    let complete = |keep: &str, out: &str| {
+        let output = ansatz(at, &["complete", "m.ansatz", "--data", "twins.bits", "--keep", keep, "--out", out]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        fs::read_to_string(at.join(out)).unwrap()
+    };
+    let mask = "010011010001";
+    fs::write(at.join("mask.bits"), format!("{mask}\n")).unwrap();
+    fs::write(at.join("mask.csv"), mask.split("").filter(|c| !c.is_empty()).collect::<Vec<_>>().join(",")).unwrap();
+    let spelt = complete(mask, "a.csv");
+    let data = fs::read_to_string(at.join("twins.bits")).unwrap();
+    for (i, line) in spelt.lines().enumerate() {
+        let original = data.lines().nth(i / 6).unwrap();
+        let drawn: String = line.split(',').collect();
+        let kept = |(k, _): &(usize, char)| mask.as_bytes()[*k] == b'1';
+        assert!(original.char_indices().filter(kept).eq(drawn.char_indices().filter(kept)), "{line}");
+    }
+    assert_eq!(complete("mask.bits", "b.csv"), spelt);
+    assert_eq!(complete("mask.csv", "c.csv"), spelt);
+    refused(at, &["complete", "m.ansatz", "--data", "twins.bits", "--keep", "twins.bits"], &["twins.bits", "12 sites"]);
+}
+
+#[test]
+fn samples_of_a_single_site_are_fitted_by_adam() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::write(at.join("one.csv"), "0\n1\n1\n2\n").unwrap();
+    refused(at, &["fit", "--data", "one.csv", "--out", "m.ansatz"], &["sites is 1", "--method adam"]);
+    let adam = ["--method", "adam", "--bond", "2", "--sweeps", "200", "--report", "pictures", "--json"];
+    let fit = json(at, &[&["fit", "--data", "one.csv", "--out", "m.ansatz"], &adam[..]].concat());
+    assert!((fit["train_nll"].as_f64().unwrap() - 1.5 * 2f64.ln()).abs() < 1e-3);
+    let info = json(at, &["info", "m.ansatz", "--svg", "chain.svg", "--json"]);
+    assert_eq!((info["bonds"].as_array().unwrap().len(), info["dimensions"][0].as_u64()), (0, Some(3)));
+    assert_eq!(json(at, &["sample", "m.ansatz", "-n", "5", "--png", "s.png", "--json"])["samples"], 5);
+    let complete = ["complete", "m.ansatz", "--data", "one.csv", "--keep", "1", "--png", "c.png", "--json"];
+    assert_eq!(json(at, &complete)["conditional_nll"], 0.0);
+}
+
+#[test]
 fn the_short_demo_draws_its_pictures() {
     let folder = tempfile::tempdir().unwrap();
     let demo = json(folder.path(), &["demo", "--short", "--json"]);
@@ -144,6 +212,9 @@ fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     refused(at, &fit("twins.bits", &["--rate", "-1"]), &["rate"]);
     refused(at, &fit("twins.bits", &["--cutoff", "inf"]), &["cutoff"]);
     refused(at, &fit("twins.bits", &["--sweeps", "many"]), &["sweeps"]);
+    refused(at, &fit("twins.bits", &["--checkpoint-bonds", "0"]), &["checkpoint-bonds"]);
+    refused(at, &fit("twins.bits", &["--init-bond", "1000000000000"]), &["12 sites", "bond dimension"]);
+    refused(at, &fit("twins.bits", &["--method", "adam", "--bond", "18446744073709551615"]), &["bond dimension"]);
     refused(at, &fit("twins.bits", &["--valid-fraction", "1.5"]), &["valid"]);
     refused(at, &fit("twins.bits", &["--valid", "two.csv"]), &["two.csv", "symbol 2"]);
     refused(at, &fit("twins.bits", &["--format", "word"]), &["format"]);
@@ -154,6 +225,9 @@ fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     refused(at, &["score", "cut.ansatz", "--data", "twins.bits"], &["cut.ansatz"]);
     refused(at, &["score", "twins.bits", "--data", "twins.bits"], &["twins.bits"]);
     refused(at, &["sample", "m.ansatz", "-n", "0"], &["count"]);
+    refused(at, &["sample", "m.ansatz", "--threads", "0"], &["threads"]);
+    refused(at, &["sample", "m.ansatz", "--threads", "100000000"], &["threads"]);
+    refused(at, &["sample", "m.ansatz", "-n", "99999999999999"], &["99999999999999 samples", "fewer"]);
     refused(at, &["complete", "m.ansatz", "--data", "twins.bits", "--keep", "011"], &["12"]);
     refused(at, &["wrong"], &["wrong"]);
     assert_eq!(names(at), before);
@@ -413,10 +487,10 @@ fn damaged_models_and_numbers_beyond_all_measure_get_one_line() {
     refused(at, &["sample", "nan.ansatz"], &["nan.ansatz", "site.0011", "NaN"]);
     refused(at, &["sample", "m.ansatz.checkpoint"], &["a checkpoint, where a model is needed"]);
     refused(at, &["info", "absent.ansatz"], &["absent.ansatz"]);
-    refused(at, &["sample", "m.ansatz", "-n", most], &["count", "memory"]);
-    refused(at, &["sample", "m.ansatz", "-n", "1000000000000000"], &["count", "GB"]);
+    refused(at, &["sample", "m.ansatz", "-n", most], &["samples", "memory"]);
+    refused(at, &["sample", "m.ansatz", "-n", "1000000000000000"], &["samples", "GB"]);
     let complete = ["complete", "m.ansatz", "--data", "twins.bits", "--keep", "first"];
-    refused(at, &[&complete[..], &["--draws", most]].concat(), &["count", "memory"]);
+    refused(at, &[&complete[..], &["--draws", most]].concat(), &["samples", "memory"]);
     refused(at, &[&fit("twins.bits")[..], &["--method", "adam", "--bond", most]].concat(), &["bond", "memory"]);
     refused(at, &[&fit("twins.bits")[..], &["--min-bond", most]].concat(), &["min_bond"]);
     refused(at, &["--threads", most, "info", "m.ansatz"], &["threads", "1024"]);

@@ -120,6 +120,34 @@ fn what_is_wrong_is_said_with_its_place() {
 }
 
 #[test]
+fn an_array_that_an_archive_does_not_hold_is_told_with_those_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.npz");
+    std::fs::write(&path, npz()).unwrap();
+    let member = |name: &str| read(&format!("{}#{name}", path.display()), None);
+    assert_eq!(member("data").unwrap().samples(), 2);
+    let error = member("absent").unwrap_err().to_string();
+    assert!(error.contains("'absent'") && error.contains("labels, data"), "{error}");
+}
+
+/// Each value a probability: the frequencies over many rows lie within five standard deviations.
+#[test]
+fn a_value_is_the_probability_of_a_one_when_binarised_at_random() {
+    let values = [0u8, 51, 128, 204, 255];
+    let rows = 4000;
+    let bytes = npy("|u1", false, &format!("({rows}, 5)"), &values.repeat(rows));
+    let table = parse_bytes("a.npy", &bytes, None).unwrap();
+    let batch = table.batch(Binarise::Stochastic(Seed(1))).unwrap();
+    for (site, value) in values.into_iter().enumerate() {
+        let p = f64::from(value) / 255.0;
+        let ones = batch.column(site).iter().map(|&v| f64::from(v)).sum::<f64>();
+        let n = rows as f64;
+        assert!((ones - n * p).abs() <= 5.0 * (n * p * (1.0 - p)).sqrt(), "{value}: {ones} of {rows}");
+    }
+    assert_ne!(batch, table.batch(Binarise::Stochastic(Seed(2))).unwrap());
+}
+
+#[test]
 fn damaged_files_never_panic() {
     let whole: Vec<(&str, Vec<u8>)> = vec![
         ("a.csv", b"x,y\n0,1\n1,1\n".to_vec()),

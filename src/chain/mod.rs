@@ -14,6 +14,7 @@ mod environments;
 mod expectation;
 mod mpo;
 mod mps;
+mod named;
 mod operators;
 mod opsum;
 mod overlap;
@@ -28,5 +29,6 @@ pub use dmrg::{Dmrg, DmrgStop, SweepReport, Sweeps, dmrg, dmrg_excited, dmrg_sin
 pub use entropy::{entanglement_entropy, renyi_entropy};
 pub use mpo::Mpo;
 pub use mps::Mps;
+pub(crate) use mps::check_entries;
 pub use operators::{operator, operator_as};
 pub use opsum::{OpSum, SiteOp};

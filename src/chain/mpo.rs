@@ -1,6 +1,6 @@
 //! Matrix product operators.
 
-use ndarray::{Array2, Array3, Array4, ArrayView4};
+use ndarray::{Array2, Array3, Array4};
 
 use super::Mps;
 use super::compress::Compression;
@@ -135,13 +135,10 @@ impl<T: Scalar> Mpo<T> {
         self.tensors.iter().map(|w| w.dim().0).max().unwrap_or(1)
     }
 
-    /// The tensor of `site`, `[left, out, in, right]`, in standard layout.
-    ///
-    /// # Panics
-    /// If `site` is not below [`sites`](Self::sites).
+    /// All tensors, `[left, out, in, right]` each, in standard layout; one with named legs is [`tensor`](Self::tensor).
     #[must_use]
-    pub fn tensor(&self, site: usize) -> ArrayView4<'_, T> {
-        self.tensors[site].view()
+    pub fn tensors(&self) -> &[Array4<T>] {
+        &self.tensors
     }
 
     /// The number by which the product of the tensors is multiplied.

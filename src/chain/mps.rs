@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3};
+use ndarray::{Array2, Array3, ArrayView2};
 
 use crate::error::{Error, Place, Result};
+use crate::memory::check_room;
 use crate::random::Seed;
 use crate::scalar::{LogScaled, Real, Scalar};
 
@@ -105,12 +106,14 @@ impl<T: Scalar> Mps<T> {
     /// the canonical centre is site 0.
     ///
     /// # Errors
-    /// [`Error::Empty`] without sites or with a dimension 0, [`Error::Setting`] for `max_bond` 0.
+    /// [`Error::Empty`] without sites or with a dimension 0, [`Error::Setting`] for `max_bond` 0, [`Error::Room`] for one
+    /// too large.
     pub fn random(dims: &[usize], max_bond: usize, seed: Seed) -> Result<Self> {
         if max_bond == 0 {
             return Err(Error::setting("max_bond", max_bond, "give at least 1"));
         }
         let bonds = full_bonds(dims, max_bond);
+        check_entries::<T>(dims, |site| (bonds[site], bonds[site + 1]))?;
         let tensors = dims.iter().enumerate().map(|(site, &d)| {
             let mut stream = seed.stream("random mps", site as u64);
             // Of norm about one as a map from the left bond.
@@ -153,16 +156,7 @@ impl<T: Scalar> Mps<T> {
         self.tensors.iter().map(Array3::len).sum()
     }
 
-    /// The tensor of `site`, `[left, site, right]`, in standard layout.
-    ///
-    /// # Panics
-    /// If `site` is not below [`sites`](Self::sites).
-    #[must_use]
-    pub fn tensor(&self, site: usize) -> ArrayView3<'_, T> {
-        self.tensors[site].view()
-    }
-
-    /// All tensors, `[left, site, right]` each, in standard layout.
+    /// All tensors, `[left, site, right]` each, in standard layout; one with named legs is [`tensor`](Self::tensor).
     #[must_use]
     pub fn tensors(&self) -> &[Array3<T>] {
         &self.tensors
@@ -261,6 +255,16 @@ impl<T: Scalar> Mps<T> {
         }
         Err(Error::shape("two states: the dimensions of the sites", other.dims(), self.dims()))
     }
+}
+
+/// That a chain of tensors `[left, site, right]` with the given bonds `(left, right)` at each site fits into memory.
+pub(crate) fn check_entries<T>(dims: &[usize], bonds: impl Fn(usize) -> (usize, usize)) -> Result<()> {
+    let of_site = |(site, d): (usize, &usize)| {
+        let (left, right) = bonds(site);
+        left.checked_mul(*d)?.checked_mul(right)
+    };
+    let entries = dims.iter().enumerate().map(of_site).try_fold(0usize, |sum, n| sum.checked_add(n?));
+    check_room::<T>(|| format!("a chain of {} sites", dims.len()), entries, "lower the bond dimension")
 }
 
 /// All bonds, the outer ones included, of a chain that represents any state as far as `max_bond` allows.

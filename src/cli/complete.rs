@@ -1,6 +1,6 @@
 //! `ansatz complete`: the part that is given stays, the rest is drawn.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ndarray::{Axis, concatenate};
@@ -8,6 +8,7 @@ use ndarray::{Axis, concatenate};
 use super::Exit;
 use super::output::{number, print, print_json, writable, write_png};
 use super::source::{Source, tiles};
+use crate::data::{Binarise, read};
 use crate::error::{Error, Place, Result};
 use crate::io::{load_model, text, write_symbols};
 use crate::model::{Batch, Conditional};
@@ -21,7 +22,7 @@ pub(super) struct Complete {
     #[command(flatten)]
     source: Source,
     /// What is given: `top`, `bottom`, `left` or `right` half of an image, `first` or `last` half of the sites, or a
-    /// mask of zeros and ones, one for each site.
+    /// mask of zeros and ones, one for each site, spelt out or in a data file of one sample.
     #[arg(long, default_value = "top")]
     keep: String,
     /// How many samples of the data to complete.
@@ -66,7 +67,8 @@ impl Complete {
             drawn.push(model.sample_given(&evidence, self.draws, seed).map_err(place)?);
         }
         let log_prob = model.conditional_log_prob(&originals, &given).map_err(|e| e.at(file()))?;
-        let nll = -log_prob.iter().sum::<f64>() / log_prob.len() as f64;
+        // Not -0 where all is given.
+        let nll = 0.0 - log_prob.iter().sum::<f64>() / log_prob.len() as f64;
         let picture = match &self.png {
             Some(_) => Some(completions(&originals, &given, &drawn, &tiles(&extra, &model.dims())?)?),
             None => None,
@@ -117,7 +119,19 @@ fn mask(keep: &str, shape: &[usize], sites: usize) -> Result<Vec<bool>> {
             return wrong("the samples are no images; give first, last or a mask of zeros and ones");
         }
         (bits, _) if bits.bytes().all(|b| matches!(b, b'0' | b'1')) => bits.bytes().map(|b| b == b'1').collect(),
-        _ => return wrong("give top, bottom, left, right, first, last or a mask of zeros and ones"),
+        (path, _) if Path::new(path).is_file() => {
+            let mask = read(path, None)?.batch(Binarise::Never)?;
+            if mask.samples() != 1 || mask.sites() != sites {
+                let expected = format!("a mask in a file is one sample of {sites} sites");
+                return Err(Error::setting(
+                    "keep",
+                    format!("{path}, {} of {}", mask.samples(), mask.sites()),
+                    expected,
+                ));
+            }
+            mask.row(0).iter().map(|&v| v != 0).collect()
+        }
+        _ => return wrong("give top, bottom, left, right, first, last, a mask of zeros and ones or a file of one"),
     };
     if given.len() != sites {
         return wrong(&format!("a mask needs one digit for each of the {sites} sites"));

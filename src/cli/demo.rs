@@ -88,13 +88,13 @@ impl Demo {
                 .with(EarlyStopping::new(3, 0.0)?);
             run.fit(&train, Some(&valid), &mut watch, &mut ())?
         };
-        let extra = Extra {
-            data: Some("digits".into()),
-            shape: Some(vec![28, 28]),
-            report: outcome.best().copied(),
-            ..Extra::default()
-        };
-        let (best, _, _) = best_smoothing(&run.best, &valid, &SMOOTHING)?;
+        let (best, _, held_out) = best_smoothing(&run.best, &valid, &SMOOTHING)?;
+        let mut report = outcome.best().copied();
+        if let Some(report) = &mut report {
+            // Of the model that is written.
+            (report.train_nll, report.valid_nll) = (best.nll(&train)?, Some(held_out));
+        }
+        let extra = Extra { data: Some("digits".into()), shape: Some(vec![28, 28]), report, ..Extra::default() };
         let model = AnyBornMps::from(best);
         model.save(&self.out.join("digits.ansatz"), &extra)?;
         let test = model.nll(&digits.test)?;
@@ -118,7 +118,7 @@ impl Demo {
         if self.json {
             print_json(&serde_json::json!({
                 "test_nll": number(test), "independent_nll": number(baselines[0].1), "chow_liu_nll": number(baselines[1].1),
-                "train_nll": outcome.best().map(|b| number(b.train_nll)), "valid_nll": outcome.best().and_then(|b| b.valid_nll).map(number),
+                "train_nll": report.map(|r| number(r.train_nll)), "valid_nll": report.and_then(|r| r.valid_nll).map(number),
                 "sweeps": outcome.history.len(), "seconds": number(seconds), "out": self.out,
             }))?;
         } else {

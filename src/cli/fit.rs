@@ -227,6 +227,9 @@ impl Fit {
                 return Err(Error::setting(name, value, "give a length of time"));
             }
         }
+        if self.checkpoint_bonds == Some(0) {
+            return Err(Error::setting("checkpoint-bonds", 0, "give at least 1"));
+        }
         for path in [&self.out, &self.checkpoint, &self.log].into_iter().flatten() {
             writable(path)?;
         }
@@ -234,6 +237,9 @@ impl Fit {
         self.keep_apart()?;
         let (table, batch) = self.source.read()?;
         let dims = table.dims(&batch);
+        if !adam && dims.len() < 2 {
+            return Err(Error::setting("sites", dims.len(), "sweeps need at least 2; give --method adam"));
+        }
         let (train, valid) = match (&self.valid, self.valid_fraction) {
             (Some(path), _) => {
                 let (_, valid) = self.source.read_from(path)?;
@@ -318,6 +324,7 @@ impl Fit {
         Ok(Adam {
             rate: schedule(&self.rate, 0.01)?,
             mini_batches: self.mini_batches.schedule()?,
+            smoothing: self.trial_smoothing(),
             seed: Seed(self.seed),
             ..Adam::new(epochs)
         })
@@ -334,6 +341,12 @@ impl Fit {
             Numbers::C32 => start::<Complex32>(dims, bond, seed, settings)?.into(),
             Numbers::C64 => start::<Complex64>(dims, bond, seed, settings)?.into(),
         })
+    }
+
+    /// The smoothing that models are judged with while they are trained.
+    fn trial_smoothing(&self) -> f64 {
+        let held_out = self.valid.is_some() || self.valid_fraction.is_some();
+        self.smoothing.unwrap_or(if held_out { TRIAL } else { 0.0 })
     }
 
     fn settings(&self) -> Result<TwoSite> {
@@ -356,11 +369,7 @@ impl Fit {
             },
             rise: self.rise.unwrap_or(0.0),
             decay: 0.5,
-            smoothing: self.smoothing.unwrap_or(if self.valid.is_some() || self.valid_fraction.is_some() {
-                TRIAL
-            } else {
-                0.0
-            }),
+            smoothing: self.trial_smoothing(),
             min_improvement: self.min_improvement.unwrap_or(0.0),
             memory: self.memory.map(|mb| mb.saturating_mul(1_000_000)),
             seed: Seed(self.seed),
@@ -465,8 +474,14 @@ impl Fit {
             None => vec![0.0],
         };
         let (best, smoothing, nll) = best_smoothing(&run.into_best(), valid.unwrap_or(train), &amounts)?;
-        if let (Some(report), Some(_)) = (&mut extra.report, valid) {
-            report.valid_nll = Some(nll);
+        // Of the model that is written, as `score` will find them.
+        let told = match (&extra.report, valid) {
+            (Some(report), Some(_)) if smoothing == 0.0 => (report.train_nll, Some(nll)),
+            (_, Some(_)) => (best.nll(train)?, Some(nll)),
+            (_, None) => (nll, None),
+        };
+        if let Some(report) = &mut extra.report {
+            (report.train_nll, report.valid_nll) = told;
         }
         extra.other.insert("smoothing".into(), smoothing.into());
         if let Some(out) = &self.out {
@@ -477,7 +492,7 @@ impl Fit {
         if let Some(folder) = &self.report {
             pictures(folder, &model, &extra, &outcome)?;
         }
-        self.tell(&model, &outcome, &extra, seconds)?;
+        self.tell(&model, &outcome, &extra, told, seconds)?;
         Ok(if outcome.stop == Stop::Interrupted { Exit::Interrupted } else { Exit::Done })
     }
 
@@ -523,10 +538,15 @@ impl Fit {
         Ok(Exit::Done)
     }
 
-    fn tell(&self, model: &AnyBornMps, outcome: &Outcome, extra: &Extra, seconds: f64) -> Result<()> {
-        let best = extra.report;
+    fn tell(
+        &self,
+        model: &AnyBornMps,
+        outcome: &Outcome,
+        extra: &Extra,
+        (train, valid): (f64, Option<f64>),
+        seconds: f64,
+    ) -> Result<()> {
         let smoothing = extra.other.get("smoothing").cloned().unwrap_or_default();
-        let (train, valid) = (best.map_or(f64::NAN, |b| b.train_nll), best.and_then(|b| b.valid_nll));
         let max_bond = model.bonds().into_iter().max().unwrap_or(1);
         let sweeps = outcome.history.len();
         if self.json {

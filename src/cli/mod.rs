@@ -91,16 +91,13 @@ fn one_line(message: &str) -> String {
     format!("{}; see --help", first.join(" "))
 }
 
-/// More than any machine serves well, and few enough to be started.
-const THREADS: usize = 1024;
+/// More would take long to start, and gain nothing.
+const MAX_THREADS: usize = 1024;
 
 fn run(cli: Cli) -> Result<Exit> {
     if let Some(threads) = cli.threads {
-        if threads == 0 {
-            return Err(crate::Error::setting("threads", 0, "give at least 1"));
-        }
-        if threads > THREADS {
-            return Err(crate::Error::setting("threads", threads, format!("give at most {THREADS}")));
+        if !(1..=MAX_THREADS).contains(&threads) {
+            return Err(crate::Error::setting("threads", threads, format!("give 1 to {MAX_THREADS}")));
         }
         // A pool that exists already keeps its size, which changes no result.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();

@@ -40,7 +40,11 @@ pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Table> {
             };
             let Some(symbol) = ALPHABET.bytes().position(|a| a == letter) else {
                 let found = char::from(b).escape_default();
-                return Err(at_line(name, line, format!("column {}: '{found}' is no amino acid", column + 1)));
+                return Err(at_line(
+                    name,
+                    line,
+                    format!("column {}: '{found}' is no amino acid; give letters or -", column + 1),
+                ));
             };
             values.push(symbol as u8);
         }

@@ -27,7 +27,8 @@ pub(super) fn csv(name: &str, bytes: &[u8]) -> Result<Table> {
         }
         let expected = *sites.get_or_insert(found);
         if found != expected {
-            return Err(at_line(name, line, format!("{found} values where the lines before have {expected}")));
+            let why = format!("{found} values where the lines before have {expected}; give all lines as many");
+            return Err(at_line(name, line, why));
         }
         for (column, field) in fields().enumerate() {
             let value = symbol(field).map_err(|why| at_line(name, line, format!("column {}: {why}", column + 1)))?;
@@ -46,7 +47,7 @@ fn symbol(field: &[u8]) -> Result<u8, String> {
     let shown = || quoted(&String::from_utf8_lossy(&field[..field.len().min(20)]));
     match number(field) {
         Some(x) if x.fract() == 0.0 && (0.0..=255.0).contains(&x) => Ok(x as u8),
-        Some(_) => Err(format!("{} is no symbol: integers from 0 to 255 are read", shown())),
+        Some(_) => Err(format!("{} is no symbol (an integer from 0 to 255); code values as integers from 0", shown())),
         None => Err(format!("'{}' is not a number; code categories as integers from 0", shown())),
     }
 }
@@ -62,14 +63,22 @@ pub(super) fn bits(name: &str, bytes: &[u8]) -> Result<Table> {
                 b' ' | b'\t' | b',' => {}
                 _ => {
                     let found = char::from(b).escape_default();
-                    return Err(at_line(name, line, format!("column {}: '{found}' where 0 or 1 is read", column + 1)));
+                    return Err(at_line(
+                        name,
+                        line,
+                        format!("column {}: '{found}' where 0 or 1 is read; give --format", column + 1),
+                    ));
                 }
             }
         }
         let found = values.len() - before;
         let expected = *sites.get_or_insert(found);
         if found != expected {
-            return Err(at_line(name, line, format!("{found} bits where the lines before have {expected}")));
+            return Err(at_line(
+                name,
+                line,
+                format!("{found} bits where the lines before have {expected}; give all lines as many"),
+            ));
         }
         samples += 1;
     }

@@ -7,7 +7,7 @@ use num_complex::{Complex32, Complex64};
 use super::Extra;
 use crate::error::Result;
 use crate::model::born_mps::BornMps;
-use crate::model::{Batch, Conditional, GenerativeModel};
+use crate::model::{Batch, Conditional, GenerativeModel, Marginal};
 use crate::random::Seed;
 use crate::scalar::Kind;
 use crate::train::{AdamRun, Run};
@@ -127,6 +127,12 @@ impl Conditional for AnyBornMps {
 
     fn conditional_log_prob(&self, batch: &Batch<u8>, given: &[bool]) -> Result<Vec<f64>> {
         for_kind!(AnyBornMps, self, m => m.conditional_log_prob(batch, given))
+    }
+}
+
+impl Marginal for AnyBornMps {
+    fn log_marginal(&self, evidence: &[Option<u8>]) -> Result<f64> {
+        for_kind!(AnyBornMps, self, m => m.log_marginal(evidence))
     }
 }
 

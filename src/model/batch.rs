@@ -3,6 +3,7 @@
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 use crate::error::{Error, Result};
+use crate::memory::check_room;
 
 /// A non-empty table of configurations, `[samples, sites]`, in row-major order.
 ///
@@ -100,6 +101,16 @@ impl<V: Copy> Batch<V> {
         }
         Batch::new(self.values.select(Axis(0), order))
     }
+}
+
+/// That `count` configurations can be drawn and held: not none, nor more than memory has room for.
+pub(super) fn check_count(count: usize, sites: usize) -> Result<()> {
+    if count == 0 {
+        return Err(Error::setting("count", count, "draw at least one sample"));
+    }
+    // With the log-probability of each.
+    let bytes = sites.checked_add(size_of::<f64>()).and_then(|row| row.checked_mul(count));
+    check_room::<u8>(|| format!("a batch of {count} samples"), bytes, "draw fewer at a time")
 }
 
 impl Batch<u8> {

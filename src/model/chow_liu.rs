@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::independent::{check, draw, single_counts, smoothed};
 use crate::error::Result;
 use crate::linalg::{Op, matmul};
+use crate::model::batch::check_count;
 use crate::model::{Batch, GenerativeModel};
 use crate::random::Seed;
 
@@ -135,6 +136,7 @@ impl GenerativeModel for ChowLiu {
     }
 
     fn sample(&self, count: usize, seed: Seed) -> Result<Batch<u8>> {
+        check_count(count, self.sites())?;
         let rows: Vec<Vec<u8>> = (0..count as u64)
             .into_par_iter()
             .map(|i| {

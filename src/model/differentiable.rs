@@ -3,14 +3,14 @@
 use ndarray::ArrayD;
 
 use crate::error::Result;
-use crate::model::{Batch, GenerativeModel};
+use crate::model::{Batch, GenerativeModel, Smooth};
 use crate::scalar::Scalar;
 
 /// A model with parameters, and a gradient with respect to all of them.
 ///
 /// The parameters are arrays apart from the model: a model is normalised and may be kept in a gauge, while an optimiser
 /// needs entries that stay where they are from step to step. `self` says what the arrays mean, not what is in them.
-pub trait Differentiable: GenerativeModel<Value = u8> + Clone + Send {
+pub trait Differentiable: GenerativeModel<Value = u8> + Smooth + Clone + Send {
     /// The number type of the parameters.
     type Number: Scalar;
 

@@ -67,3 +67,12 @@ pub trait Marginal: GenerativeModel {
     /// If the evidence does not fit the model.
     fn log_marginal(&self, evidence: &[Option<Self::Value>]) -> Result<f64>;
 }
+
+/// Spreads a little weight over everything.
+pub trait Smooth: Sized {
+    /// The model with a little weight on everything, so that no sample is impossible; an `amount` of 0 changes nothing.
+    ///
+    /// # Errors
+    /// [`crate::Error::Setting`] if `amount` is not in `[0, 1)`.
+    fn smoothed(&self, amount: f64) -> Result<Self>;
+}

@@ -4,6 +4,7 @@ use rand::RngExt;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::model::batch::check_count;
 use crate::model::{Batch, GenerativeModel};
 use crate::random::{Seed, Stream};
 
@@ -86,6 +87,7 @@ impl GenerativeModel for Independent {
     }
 
     fn sample(&self, count: usize, seed: Seed) -> Result<Batch<u8>> {
+        check_count(count, self.sites())?;
         let rows: Vec<Vec<u8>> = (0..count as u64)
             .into_par_iter()
             .map(|i| {

@@ -6,13 +6,12 @@ mod chow_liu;
 mod differentiable;
 mod generative;
 mod independent;
-mod room;
 mod sweep;
 
 pub use batch::Batch;
 pub use born_mps::BornMps;
 pub use chow_liu::ChowLiu;
 pub use differentiable::Differentiable;
-pub use generative::{Conditional, GenerativeModel, Marginal};
+pub use generative::{Conditional, GenerativeModel, Marginal, Smooth};
 pub use independent::Independent;
 pub use sweep::{BondSweeper, Direction, Splitting, Step, SweepSetup, Sweepable, Update};

@@ -3,7 +3,7 @@
 use crate::chain::Toward;
 use crate::error::Result;
 use crate::linalg::Truncation;
-use crate::model::{Batch, GenerativeModel};
+use crate::model::{Batch, GenerativeModel, Smooth};
 use crate::random::Seed;
 
 /// How the gradient of a bond becomes a direction.
@@ -69,7 +69,7 @@ pub struct SweepSetup {
 }
 
 /// A model that can be improved one bond at a time: chains, trees, purified states.
-pub trait Sweepable: GenerativeModel<Value = u8> + Clone + Send {
+pub trait Sweepable: GenerativeModel<Value = u8> + Smooth + Clone + Send {
     /// What holds the environments while the bonds are passed.
     type Sweeper: BondSweeper<Model = Self>;
 
@@ -81,12 +81,6 @@ pub trait Sweepable: GenerativeModel<Value = u8> + Clone + Send {
 
     /// The dimension of each bond.
     fn bond_dimensions(&self) -> Vec<usize>;
-
-    /// The model with a little weight on everything, so that no sample is impossible; an `amount` of 0 changes nothing.
-    ///
-    /// # Errors
-    /// [`crate::Error::Setting`] if `amount` is not in `[0, 1)`.
-    fn smoothed(&self, amount: f64) -> Result<Self>;
 }
 
 /// A model on its way over the bonds.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::outcome::any_float;
-use super::two_site::recoverable;
+use super::two_site::{check_smoothing, recoverable};
 use super::{BondReport, Keeper, Observer, Outcome, Schedule, Stop, SweepReport};
 use crate::error::{Error, Result};
 use crate::model::{Batch, Differentiable};
@@ -32,6 +32,9 @@ pub struct Adam {
     pub beta2: f64,
     /// What is added to the root of the mean squared gradient; above 0.
     pub epsilon: f64,
+    /// Amplitude by which models are smoothed before they are judged by held-out samples; 0 leaves them as they are.
+    #[serde(default)]
+    pub smoothing: f64,
     /// Decides how the data are dealt into mini-batches.
     pub seed: Seed,
 }
@@ -47,6 +50,7 @@ impl Adam {
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-8,
+            smoothing: 0.0,
             seed: Seed(1),
         }
     }
@@ -70,7 +74,7 @@ impl Adam {
         if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
             return Err(Error::setting("epsilon", self.epsilon, "give a finite number above 0"));
         }
-        Ok(())
+        check_smoothing(self.smoothing)
     }
 }
 
@@ -255,7 +259,8 @@ impl<M: Differentiable> AdamRun<M> {
         let judged = || -> Result<_> {
             let model = self.model()?;
             let train_nll = model.nll(train)?;
-            let valid_nll = valid.map(|batch| model.nll(batch)).transpose()?;
+            let held_out = |batch| model.smoothed(self.settings.smoothing)?.nll(batch);
+            let valid_nll = valid.map(held_out).transpose()?;
             Ok((model, train_nll, valid_nll))
         };
         let (model, train_nll, valid_nll) = judged().map_err(|error| self.diverged(error))?;

@@ -9,7 +9,7 @@ use super::outcome::any_float;
 use super::{BondReport, Observer, Outcome, Schedule, Stop, SweepReport};
 use crate::error::{Error, Result};
 use crate::linalg::Truncation;
-use crate::model::{Batch, BondSweeper, Direction, Splitting, Step, SweepSetup, Sweepable};
+use crate::model::{Batch, BondSweeper, Direction, GenerativeModel, Smooth, Splitting, Step, SweepSetup, Sweepable};
 use crate::parallel::with_team;
 use crate::random::Seed;
 
@@ -102,9 +102,7 @@ impl TwoSite {
         if !(self.decay > 0.0 && self.decay < 1.0) {
             return Err(Error::setting("decay", self.decay, "give a number between 0 and 1"));
         }
-        if !(0.0..1.0).contains(&self.smoothing) {
-            return Err(Error::setting("smoothing", self.smoothing, "give an amplitude in [0, 1)"));
-        }
+        check_smoothing(self.smoothing)?;
         for (name, value) in [("rise", self.rise), ("min-improvement", self.min_improvement)] {
             if !(value >= 0.0) {
                 return Err(Error::setting(name, value, "give a number of nats, at least 0"));
@@ -449,8 +447,11 @@ impl<M: Sweepable> Run<M> {
 /// log-likelihood, nats. The first of equal ones wins.
 ///
 /// # Errors
-/// As [`Sweepable::smoothed`]; [`Error::Empty`] without amounts.
-pub fn best_smoothing<M: Sweepable>(model: &M, valid: &Batch<u8>, amounts: &[f64]) -> Result<(M, f64, f64)> {
+/// As [`Smooth::smoothed`] and [`GenerativeModel::nll`]; [`Error::Empty`] without amounts.
+pub fn best_smoothing<M>(model: &M, valid: &Batch<u8>, amounts: &[f64]) -> Result<(M, f64, f64)>
+where
+    M: GenerativeModel<Value = u8> + Smooth,
+{
     let mut best: Option<(M, f64, f64)> = None;
     for &amount in amounts {
         let smoothed = model.smoothed(amount)?;
@@ -460,6 +461,13 @@ pub fn best_smoothing<M: Sweepable>(model: &M, valid: &Batch<u8>, amounts: &[f64
         }
     }
     best.ok_or_else(|| Error::Empty { what: "the list of smoothing amounts".into() })
+}
+
+pub(super) fn check_smoothing(amount: f64) -> Result<()> {
+    if (0.0..1.0).contains(&amount) {
+        return Ok(());
+    }
+    Err(Error::setting("smoothing", amount, "give an amplitude in [0, 1)"))
 }
 
 /// Whether a smaller step may avoid the error.

@@ -4,10 +4,10 @@ use ndarray::Array3;
 
 use super::classes::Samples;
 use super::environments::{Environment, Side};
-use crate::chain::Mps;
+use crate::chain::{Mps, check_entries};
 use crate::error::{Error, Result};
 use crate::model::Batch;
-use crate::model::room::room;
+use crate::model::batch::check_count;
 use crate::random::Seed;
 use crate::scalar::{LogScaled, Real, Scalar};
 
@@ -68,25 +68,21 @@ impl<T: Scalar> BornMps<T> {
     /// A chain of positive random entries, on which every configuration has some weight: a start for training.
     ///
     /// # Errors
-    /// [`Error::Empty`] without sites or with a dimension 0, [`Error::Setting`] for a bond of zero or one for which there is
-    /// no memory, [`Error::Shape`] for a dimension above 256.
+    /// [`Error::Empty`] without sites or with a dimension 0, [`Error::Setting`] for a bond of zero, [`Error::Room`] for
+    /// one too large.
     pub fn random(dims: &[usize], bond: usize, seed: Seed) -> Result<Self> {
         if bond == 0 {
             return Err(Error::setting("bond", 0, "give at least 1"));
         }
-        let mut stream = seed.stream("initial state", 0);
         let last = dims.len().saturating_sub(1);
-        let ends = |site: usize| (if site == 0 { 1 } else { bond }, if site == last { 1 } else { bond });
-        let bytes = dims.iter().enumerate().try_fold(0usize, |sum, (site, &d)| {
-            let (l, r) = ends(site);
-            l.checked_mul(d)?.checked_mul(r)?.checked_mul(size_of::<T>())?.checked_add(sum)
-        });
-        room("bond", bond, bytes)?;
+        let bonds = |site| (if site == 0 { 1 } else { bond }, if site == last { 1 } else { bond });
+        check_entries::<T>(dims, bonds)?;
+        let mut stream = seed.stream("initial state", 0);
         let tensors = dims
             .iter()
             .enumerate()
             .map(|(site, &d)| {
-                let (l, r) = ends(site);
+                let (l, r) = bonds(site);
                 Array3::from_shape_simple_fn((l, d, r), || T::from_real(T::Real::uniform(&mut stream)))
             })
             .collect();
@@ -184,10 +180,17 @@ impl<T: Scalar> crate::model::GenerativeModel for BornMps<T> {
     }
 
     fn sample(&self, count: usize, seed: Seed) -> Result<Batch<u8>> {
-        Ok(self.draw(count, seed)?.0)
+        Ok(self.sample_with_log_prob(count, seed)?.0)
     }
 
     fn sample_with_log_prob(&self, count: usize, seed: Seed) -> Result<(Batch<u8>, Vec<f64>)> {
+        check_count(count, self.sites())?;
         self.draw(count, seed)
+    }
+}
+
+impl<T: Scalar> crate::model::Smooth for BornMps<T> {
+    fn smoothed(&self, amount: f64) -> Result<Self> {
+        BornMps::smoothed(self, amount)
     }
 }

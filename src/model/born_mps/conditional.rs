@@ -12,7 +12,7 @@ use super::evidence::{Factor, frobenius, reshape};
 use super::sample::{Sampler, views};
 use crate::error::{Error, Place, Result};
 use crate::linalg::{Op, lq, matmul};
-use crate::model::room::room;
+use crate::model::batch::check_count;
 use crate::model::{Batch, Conditional, GenerativeModel};
 use crate::random::Seed;
 use crate::scalar::{Real, Scalar};
@@ -65,14 +65,11 @@ impl<T: Scalar> Conditional for BornMps<T> {
     ///
     /// # Errors
     /// [`Error::Shape`] or [`Error::Symbol`] if the evidence does not fit the model, [`Error::Setting`] for a `count` of
-    /// zero, [`Error::Impossible`] if the evidence has probability zero, or at some site less of it than rounding lets
+    /// zero, [`Error::Room`] for one too large, [`Error::Impossible`] if the evidence has probability zero, or at some site less of it than rounding lets
     /// one tell from zero (a share of `(8 epsilon)^2`: 3e-30 in double precision).
     fn sample_given(&self, evidence: &[Option<u8>], count: usize, seed: Seed) -> Result<Batch<u8>> {
         self.check_evidence(evidence)?;
-        if count == 0 {
-            return Err(Error::setting("count", count, "draw at least one sample"));
-        }
-        room("count", count, evidence.len().checked_mul(2).and_then(|bytes| bytes.checked_mul(count)))?;
+        check_count(count, self.sites())?;
         let state = self.right_canonical()?;
         let tensors = views(state.tensors());
         if let Some(site) = self.impossible_site(&tensors, evidence, floor::<T>())? {

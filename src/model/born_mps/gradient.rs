@@ -44,7 +44,7 @@ impl<T: Scalar> BornMps<T> {
     /// let (nll, gradient) = model.gradient(&data)?;
     /// assert!((nll - model.nll(&data)?).abs() < 1e-12);
     /// // The loss does not change with the norm of a tensor, so no gradient points along it.
-    /// let along: f64 = gradient[2].iter().zip(model.state().tensor(2)).map(|(g, a)| g * a).sum();
+    /// let along: f64 = gradient[2].iter().zip(&model.state().tensors()[2]).map(|(g, a)| g * a).sum();
     /// assert!(along.abs() < 1e-12);
     /// # Ok::<(), ansatz::Error>(())
     /// ```

@@ -23,7 +23,6 @@ use super::block::{self, Block};
 use crate::chain::Mps;
 use crate::error::{Error, Result};
 use crate::model::Batch;
-use crate::model::room::room;
 use crate::random::Seed;
 use crate::scalar::{Real, Scalar};
 
@@ -94,7 +93,6 @@ impl<'a, T: Scalar> Sampler<'a, T> {
             return Err(Error::setting("count", count, "draw at least one sample"));
         }
         let sites = self.tensors.len();
-        room("count", count, count.checked_mul(sites.saturating_add(size_of::<f64>())))?;
         let (mut rows, mut ln_p) = (Array2::zeros((count, sites)), vec![0.0; count]);
         let out = rows.as_slice_mut().unwrap_or_default();
         out.par_chunks_mut(block::ROWS * sites).zip(ln_p.par_chunks_mut(block::ROWS)).enumerate().for_each_init(

@@ -170,10 +170,6 @@ impl<T: Scalar> Sweepable for BornMps<T> {
     fn bond_dimensions(&self) -> Vec<usize> {
         self.state().bonds()
     }
-
-    fn smoothed(&self, amount: f64) -> Result<Self> {
-        BornMps::smoothed(self, amount)
-    }
 }
 
 impl<T: Scalar> Sweeper<T> {
