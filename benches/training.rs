@@ -27,7 +27,7 @@ fn training<T: Scalar>(c: &mut Criterion) {
     let model = trained::<T>(&data);
     let mut group = c.benchmark_group(format!("200 digits, bond {BOND}, {}", T::KIND));
     group.sample_size(10);
-    let setup = SweepSetup { mini_batches: 1, seed: Seed(1), max_bond: BOND, memory: None };
+    let setup = SweepSetup { mini_batches: 1, seed: Seed(1), max_bond: BOND, min_bond: 1, memory: None };
     let mut sweeper = model.sweeper(&data, &setup).unwrap();
     let step = Step {
         rate: 5e-3,

@@ -60,7 +60,7 @@ fn random_patterns_are_learnt_to_the_entropy_of_the_set() {
 fn step_descends<T: Scalar>() {
     let data = random_patterns(15, 8, 5);
     let model = BornMps::<T>::random(&[2; 8], 3, Seed(4)).unwrap();
-    let setup = SweepSetup { mini_batches: 1, seed: Seed(1), max_bond: 64, memory: None };
+    let setup = SweepSetup { mini_batches: 1, seed: Seed(1), max_bond: 64, min_bond: 1, memory: None };
     let rate = 1e-6;
     let step = Step {
         rate,
@@ -122,7 +122,7 @@ fn a_step_follows_the_differences<T: Scalar>() {
     let dims = [2, 3, 2, 4, 2];
     let rows: Vec<Vec<u8>> = (0..11u8).map(|i| dims.iter().map(|&d| (i * 7 + i / 3) % d as u8).collect()).collect();
     let data = Batch::from_rows(&rows).unwrap();
-    let setup = SweepSetup { mini_batches: 1, seed: Seed(1), max_bond: 64, memory: None };
+    let setup = SweepSetup { mini_batches: 1, seed: Seed(1), max_bond: 64, min_bond: 1, memory: None };
     let rate = 1e-3;
     let step = Step {
         rate,
@@ -170,7 +170,7 @@ fn a_step_at_a_bond_follows_the_gradient_of_finite_differences() {
 
 /// What the first bond of a sweep becomes: the tensor before, and after one step.
 fn first_step(model: &BornMps<f64>, data: &Batch<u8>, direction: Direction, rate: f64) -> (Array4<f64>, Array4<f64>) {
-    let setup = SweepSetup { mini_batches: 1, seed: Seed(1), max_bond: 64, memory: None };
+    let setup = SweepSetup { mini_batches: 1, seed: Seed(1), max_bond: 64, min_bond: 1, memory: None };
     let truncation = Truncation::none();
     let step = Step { rate, truncation, direction, steps: 1, splitting: Splitting::Exact };
     let mut sweeper = model.sweeper(data, &setup).unwrap();

@@ -474,6 +474,8 @@ impl Fit {
             None => vec![0.0],
         };
         let (best, smoothing, nll) = best_smoothing(&run.into_best(), valid.unwrap_or(train), &amounts)?;
+        // Where samplers need it: who draws from the file does not have to move it each time.
+        let best = best.centred(0)?;
         // Of the model that is written, as `score` will find them.
         let told = match (&extra.report, valid) {
             (Some(report), Some(_)) if smoothing == 0.0 => (report.train_nll, Some(nll)),
@@ -519,20 +521,22 @@ impl Fit {
     }
 
     fn plan(&self, run: &impl Training, train: &Batch<u8>) -> Result<Exit> {
-        let bytes = run.bytes(train)? + PROGRAM;
+        let (expected, most) = run.bytes(train)?;
+        let (expected, most) = (expected + PROGRAM, most + PROGRAM);
         if self.json {
             print_json(&serde_json::json!({
                 "sites": train.sites(), "samples": train.samples(), "sweeps": run.planned(),
-                "max_bond": run.largest_bond(), "peak_bytes": bytes,
+                "max_bond": run.largest_bond(), "peak_bytes": expected, "most_bytes": most,
             }))?;
         } else {
             print(&format!(
-                "{} samples of {} sites, {} sweeps, bond up to {}: peak memory about {:.0} MB",
+                "{} samples of {} sites, {} sweeps, bond up to {}: peak memory about {:.0} MB, {:.0} MB at the most",
                 train.samples(),
                 train.sites(),
                 run.planned(),
                 run.largest_bond(),
-                bytes as f64 / 1e6
+                expected as f64 / 1e6,
+                most as f64 / 1e6
             ))?;
         }
         Ok(Exit::Done)

@@ -25,8 +25,8 @@ pub(super) trait Training: Sized {
     /// Sweeps or epochs in all.
     fn planned(&self) -> usize;
     fn largest_bond(&self) -> usize;
-    /// Bytes that the training will take.
-    fn bytes(&self, train: &Batch<u8>) -> Result<u64>;
+    /// Bytes that the training will probably take, and those it takes at the most.
+    fn bytes(&self, train: &Batch<u8>) -> Result<(u64, u64)>;
     fn into_best(self) -> BornMps<Self::Number>;
 }
 
@@ -59,7 +59,7 @@ impl<T: Scalar> Training for Run<BornMps<T>> {
         self.settings.largest_bond()
     }
 
-    fn bytes(&self, train: &Batch<u8>) -> Result<u64> {
+    fn bytes(&self, train: &Batch<u8>) -> Result<(u64, u64)> {
         self.memory(train)
     }
 
@@ -97,8 +97,10 @@ impl<T: Scalar> Training for AdamRun<BornMps<T>> {
         self.best.state().max_bond()
     }
 
-    fn bytes(&self, train: &Batch<u8>) -> Result<u64> {
-        Ok(self.memory(train))
+    fn bytes(&self, train: &Batch<u8>) -> Result<(u64, u64)> {
+        // Nothing grows.
+        let bytes = self.memory(train);
+        Ok((bytes, bytes))
     }
 
     fn into_best(self) -> BornMps<T> {

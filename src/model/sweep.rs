@@ -64,6 +64,8 @@ pub struct SweepSetup {
     pub seed: Seed,
     /// The largest bond dimension the sweeps will come to.
     pub max_bond: usize,
+    /// The smallest bond dimension they keep, at the most.
+    pub min_bond: usize,
     /// Bytes that samples, models and environments may take; without it, all environments are kept.
     pub memory: Option<u64>,
 }
@@ -130,4 +132,8 @@ pub trait BondSweeper {
 
     /// Bytes held for the data and their environments, at the most.
     fn bytes(&self) -> u64;
+
+    /// Bytes that sweeps with these smallest and largest bonds will probably take, from the model as it stands; not more
+    /// than [`bytes`](Self::bytes).
+    fn expected_bytes(&self, limits: &[(usize, usize)]) -> u64;
 }

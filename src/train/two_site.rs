@@ -285,18 +285,23 @@ impl<M: Sweepable> Run<M> {
         Ok(self.outcome(Stop::ScheduleEnded))
     }
 
-    /// Bytes that samples, models and environments will take at the most.
+    /// Bytes that samples, models and environments will probably take, and those that they take at the most.
     ///
     /// # Errors
     /// If the data do not fit the model, or the ceiling is too low.
-    pub fn memory(&self, train: &Batch<u8>) -> Result<u64> {
-        let parts = *self.settings.mini_batches.at(self.progress.sweep);
-        Ok(self.sweeper(train, parts)?.bytes())
+    pub fn memory(&self, train: &Batch<u8>) -> Result<(u64, u64)> {
+        let settings = &self.settings;
+        let sweeper = self.sweeper(train, *settings.mini_batches.at(self.progress.sweep))?;
+        let sweeps = self.progress.sweep..settings.sweeps.max(self.progress.sweep + 1);
+        let limits: Vec<_> = sweeps.map(|sweep| (*settings.min_bond.at(sweep), *settings.max_bond.at(sweep))).collect();
+        Ok((sweeper.expected_bytes(&limits), sweeper.bytes()))
     }
 
     fn sweeper(&self, train: &Batch<u8>, mini_batches: usize) -> Result<M::Sweeper> {
         let (seed, memory, max_bond) = (self.settings.seed, self.settings.memory, self.settings.largest_bond());
-        let mut sweeper = self.current.sweeper(train, &SweepSetup { mini_batches, seed, max_bond, memory })?;
+        let min_bond = self.settings.min_bond.entries().copied().max().unwrap_or(1);
+        let setup = SweepSetup { mini_batches, seed, max_bond, min_bond, memory };
+        let mut sweeper = self.current.sweeper(train, &setup)?;
         sweeper.set_next_batch(self.progress.next_batch);
         Ok(sweeper)
     }

@@ -114,6 +114,20 @@ impl<T: Scalar> BornMps<T> {
         Self::new(state)
     }
 
+    /// The same model with the canonical centre of its state at `site`.
+    ///
+    /// Drawing samples needs the centre at site 0, and moves it there, in a copy, each time it is elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if there is no such site.
+    pub fn centred(mut self, site: usize) -> Result<Self> {
+        if self.state.centre() != Some(site) {
+            self.state.move_centre(site)?;
+            self = Self::new(self.state)?;
+        }
+        Ok(self)
+    }
+
     /// The state: canonical, of norm one.
     #[must_use]
     pub fn state(&self) -> &Mps<T> {

@@ -41,6 +41,11 @@ impl Level {
         self.parent.len()
     }
 
+    /// Number of classes that end in each symbol.
+    pub fn counts(&self) -> Vec<usize> {
+        self.start.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+
     /// The first class with this symbol whose parent is `parent` or a later one.
     pub fn before(&self, symbol: usize, parent: usize) -> usize {
         let range = self.start[symbol]..self.start[symbol + 1];

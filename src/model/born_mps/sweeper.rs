@@ -200,7 +200,8 @@ impl<T: Scalar> Sweeper<T> {
             })
             .collect::<Result<Vec<_>>>()?;
         let parts: Vec<&Samples> = shards.iter().map(|s| &s.samples).collect();
-        let (stride, bytes) = memory::stride::<T>(&parts, &dims, setup)?;
+        let bonds: Vec<usize> = model.state().tensors().iter().map(|a| a.dim().0).chain([1]).collect();
+        let (stride, bytes) = memory::stride::<T>(&parts, &dims, &bonds, setup)?;
         let mut sweeper = Sweeper {
             tensors: Vec::new(),
             centre: 0,
@@ -290,6 +291,13 @@ impl<T: Scalar> BondSweeper for Sweeper<T> {
 
     fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    fn expected_bytes(&self, limits: &[(usize, usize)]) -> u64 {
+        let dims: Vec<usize> = self.tensors.iter().map(|a| a.dim().1).collect();
+        let bonds = self.tensors.iter().map(|a| a.dim().0).chain([1]).collect();
+        let parts: Vec<&Samples> = self.shards.iter().map(|s| &s.samples).collect();
+        memory::expected::<T>(&parts, &dims, (bonds, limits), self.stride).min(self.bytes)
     }
 }
 
