@@ -503,3 +503,22 @@ fn damaged_models_and_numbers_beyond_all_measure_get_one_line() {
     }
     assert_eq!(names(at), before);
 }
+
+#[test]
+fn a_run_starts_from_a_model_that_was_saved() {
+    let folder = folder_with_data();
+    let at = folder.path();
+    let fit = |more: &[&'static str]| [&["fit", "--data", "twins.bits", "--quiet"], more].concat();
+    let first = json(at, &fit(&["--bond", "16", "--sweeps", "3", "--out", "a.ansatz", "--json"]));
+    let loss = first["train_nll"].as_f64().unwrap();
+    for method in ["sweeps", "adam"] {
+        let on = fit(&["--start", "a.ansatz", "--sweeps", "0", "--method", method, "--out", "b.ansatz", "--json"]);
+        assert!((json(at, &on)["train_nll"].as_f64().unwrap() - loss).abs() < 1e-9, "{method}");
+    }
+    let on = json(at, &fit(&["--start", "a.ansatz", "--bond", "64", "--sweeps", "4", "--out", "a.ansatz", "--json"]));
+    assert!(on["train_nll"].as_f64().unwrap() < loss);
+    refused(at, &fit(&["--start", "none.ansatz"]), &["none.ansatz"]);
+    refused(at, &fit(&["--start", "a.ansatz", "--init-bond", "2"]), &["--init-bond"]);
+    fs::write(at.join("short.bits"), "01\n10\n").unwrap();
+    refused(at, &["fit", "--data", "short.bits", "--start", "a.ansatz"], &["a.ansatz", "sites"]);
+}

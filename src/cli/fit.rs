@@ -18,12 +18,12 @@ use crate::data::split;
 use crate::error::{Error, Place, Result};
 use crate::for_kind;
 use crate::io::{
-    AnyAdamRun, AnyBornMps, AnyRun, CheckpointKeeper, Extra, load_adam_checkpoint, load_checkpoint, save_model,
+    AnyAdamRun, AnyBornMps, AnyRun, CheckpointKeeper, Extra, load_adam_checkpoint, load_checkpoint, load_model,
+    save_model,
 };
 use crate::model::{Batch, BornMps, Direction, GenerativeModel, Splitting};
 use crate::random::Seed;
 use crate::report::{JsonLines, Progress, Table, chain_profile, loss_curve, montage, time_in_words};
-use crate::scalar::Scalar;
 use crate::train::{
     Adam, AdamRun, EarlyStopping, Interrupt, Keeper, Observer, Observers, Outcome, Run, Schedule, Stop, TimeLimit,
     TwoSite, best_smoothing,
@@ -139,6 +139,9 @@ pub(super) struct Fit {
     /// Bond dimension of the random start [default: 4, or --bond where that is less].
     #[arg(long, value_name = "N")]
     init_bond: Option<usize>,
+    /// Start from this model, in its own kind of numbers, instead of a random one.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["init_bond", "resume"])]
+    start: Option<PathBuf>,
     /// Nats by which a sweep may raise the training loss before it is taken back [default: 0].
     #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
     rise: Option<f64>,
@@ -331,15 +334,27 @@ impl Fit {
     }
 
     fn fresh_adam(&self, dims: &[usize]) -> Result<AnyAdamRun> {
-        let (bond, seed, settings) = (*self.bond.schedule()?.at(0), Seed(self.seed), self.adam_settings()?);
-        fn start<T: Scalar>(dims: &[usize], bond: usize, seed: Seed, settings: Adam) -> Result<AdamRun<BornMps<T>>> {
-            AdamRun::new(BornMps::random(dims, bond, seed)?, settings)
+        let settings = self.adam_settings()?;
+        let bond = *self.bond.schedule()?.at(0);
+        Ok(for_kind!(AnyBornMps, self.first_model(dims, bond)?, model => AdamRun::new(model, settings)?.into()))
+    }
+
+    /// The model that a run begins with: the one that was given, or a random one.
+    fn first_model(&self, dims: &[usize], bond: usize) -> Result<AnyBornMps> {
+        if let Some(path) = &self.start {
+            let (model, _) = load_model(path)?;
+            if model.dims() != dims {
+                let error = Error::shape("the model, in dimensions of its sites", model.dims().len(), dims.len());
+                return Err(error.at(Place::File(path.clone())));
+            }
+            return Ok(model);
         }
+        let seed = Seed(self.seed);
         Ok(match self.scalar {
-            Numbers::F32 => start::<f32>(dims, bond, seed, settings)?.into(),
-            Numbers::F64 => start::<f64>(dims, bond, seed, settings)?.into(),
-            Numbers::C32 => start::<Complex32>(dims, bond, seed, settings)?.into(),
-            Numbers::C64 => start::<Complex64>(dims, bond, seed, settings)?.into(),
+            Numbers::F32 => BornMps::<f32>::random(dims, bond, seed)?.into(),
+            Numbers::F64 => BornMps::<f64>::random(dims, bond, seed)?.into(),
+            Numbers::C32 => BornMps::<Complex32>::random(dims, bond, seed)?.into(),
+            Numbers::C64 => BornMps::<Complex64>::random(dims, bond, seed)?.into(),
         })
     }
 
@@ -377,18 +392,10 @@ impl Fit {
     }
 
     fn fresh(&self, dims: &[usize]) -> Result<AnyRun> {
-        let (seed, settings) = (Seed(self.seed), self.settings()?);
+        let settings = self.settings()?;
         // A wider start finds more directions in its first sweeps, and costs little more.
         let bond = self.init_bond.unwrap_or(4.min(*settings.max_bond.at(0)));
-        fn start<T: Scalar>(dims: &[usize], bond: usize, seed: Seed, settings: TwoSite) -> Result<Run<BornMps<T>>> {
-            Run::new(BornMps::random(dims, bond, seed)?, settings)
-        }
-        Ok(match self.scalar {
-            Numbers::F32 => start::<f32>(dims, bond, seed, settings)?.into(),
-            Numbers::F64 => start::<f64>(dims, bond, seed, settings)?.into(),
-            Numbers::C32 => start::<Complex32>(dims, bond, seed, settings)?.into(),
-            Numbers::C64 => start::<Complex64>(dims, bond, seed, settings)?.into(),
-        })
+        Ok(for_kind!(AnyBornMps, self.first_model(dims, bond)?, model => Run::new(model, settings)?.into()))
     }
 
     fn checkpoint_path(&self) -> Option<PathBuf> {
