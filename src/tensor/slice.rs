@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayD, Axis, Slice};
 
-use super::leg::{self, Leg, Role};
+use super::leg::{self, Leg};
 use super::tensor::{Tensor, dims};
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
@@ -143,15 +143,6 @@ impl<T: Scalar> Tensor<T> {
         }
         Tensor::from_array(legs, out)
     }
-
-    /// The same tensor with a leg of dimension one more, which comes first.
-    pub(crate) fn with_unit_leg(&self, name: &str, role: Role) -> Result<Self> {
-        let none: [&str; 0] = [];
-        let grown = self.fuse(&none, name, role)?;
-        let mut order: Vec<&Leg> = grown.legs.iter().collect();
-        order.rotate_right(1);
-        grown.permute(&order)
-    }
 }
 
 /// Refuses symbols that are no values of `leg`, and a number of them that is not the number of samples.
@@ -194,8 +185,6 @@ mod tests {
         for range in [0..5, 2..2, 3..1] {
             assert!(matches!(t.slice("s", range), Err(Error::Leg { .. })));
         }
-        let unit = low.with_unit_leg("u", Role::Bond).unwrap();
-        assert_eq!((unit.legs()[0].clone(), unit.legs().len()), (Leg::bond("u", 1), 4));
     }
 
     #[test]
