@@ -28,9 +28,11 @@ fn legs_of_tensors<T: Scalar>() {
     both::<T>("select", &[a.clone()], |x| weighed(&x[0].select("n", 2)?.exp()?, 7));
     both::<T>("pad", &[a.clone()], |x| weighed(&x[0].pad("i", 2, 5)?.exp()?, 8));
     both::<T>("expand", &[a.clone()], |x| weighed(&x[0].expand(&[Leg::bond("e", 3), Leg::batch("m", 2)])?.exp()?, 9));
-    both::<T>("concat", &[a.clone(), random::<T>(&[Leg::site("s", 4), Leg::bond("i", 5), Leg::batch("n", 3)], 2)], |x| {
-        weighed(&Var::concat(&[&x[0], &x[1], &x[0]], "i")?.exp()?, 10)
-    });
+    both::<T>(
+        "concat",
+        &[a.clone(), random::<T>(&[Leg::site("s", 4), Leg::bond("i", 5), Leg::batch("n", 3)], 2)],
+        |x| weighed(&Var::concat(&[&x[0], &x[1], &x[0]], "i")?.exp()?, 10),
+    );
     both::<T>("stack", &[a.clone(), random::<T>(&legs(), 3)], |x| {
         weighed(&Var::stack(&[&x[0], &x[1], &x[0]], "k", Role::Bond)?.exp()?, 11)
     });

@@ -147,7 +147,7 @@ impl<'t, T: Scalar> Var<'t, T> {
         let (root, targets) = self.ends(wrt)?;
         match gradient_at(self.tape, root, &targets, wrt) {
             Err(e) if self.tape.limit.is_none() && matches!(e.root(), Error::Degenerate { .. }) => {
-                limit::gradient(self.tape, root, &targets)
+                limit::gradient(self.tape, root, &targets, &e)
             }
             result => result,
         }
@@ -197,7 +197,7 @@ impl<'t, T: Scalar> Var<'t, T> {
         self.tape.truncate(before);
         match result {
             Err(e) if self.tape.limit.is_none() && matches!(e.root(), Error::Degenerate { .. }) => {
-                limit::hessian_vector(self.tape, root, &targets, directions)
+                limit::hessian_vector(self.tape, root, &targets, directions, &e)
             }
             result => result,
         }

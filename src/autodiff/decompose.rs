@@ -11,7 +11,7 @@
 //!                    KU = skew(U^H gU), KV = skew(V^H gV)
 //!
 //!   A = Q R          gA = [ gQ + Q herm(gR R^H - Q^H gQ) ] R^-H
-//!                    herm(M): lower triangle of M, its adjoint above, the real part of the diagonal
+//!                    herm(M): upper triangle of M, its adjoint below, the real part of the diagonal
 //! ```
 //!
 //! (Liao, Liu, Wang, Xiang, Phys. Rev. X 9, 031041, 2019; Wan and Zhang, arXiv:1909.02659, for the diagonal of `G o (KU -
@@ -27,7 +27,7 @@
 use ndarray::{Axis, s};
 
 use super::backward::Pull;
-use super::limit::{Limit, coincidence, moved_apart, moved_groups, negligible, threshold, unit};
+use super::limit::{Limit, coincidence, moved_apart, moved_groups, negligible, threshold, turned, unit};
 use super::matrix::{COL, Matrix, ROW, adjoint, adjoint_dot, constant, differences, dot, down, eye, plus, skew, sums};
 use super::op::Op;
 use super::solve::{as_tensor, as_view};
@@ -151,7 +151,10 @@ pub(super) struct Spectrum {
 
 /// Eigenvalues and eigenvectors.
 pub(super) fn eigh<T: Scalar>(a: &Tensor<T>, spectrum: &mut Spectrum, limit: Option<&Limit>) -> Result<Vec<Tensor<T>>> {
-    let linalg::Eigh { mut values, vectors } = linalg::eigh(&as_view(a)?)?;
+    let linalg::Eigh { mut values, mut vectors } = linalg::eigh(&as_view(a)?)?;
+    if let Some(places) = turned(&values, limit, false) {
+        vectors = vectors.select(Axis(1), &places.iter().map(|(from, _)| *from).collect::<Vec<_>>());
+    }
     spectrum.unit = unit(&values);
     moved_apart(&mut values, limit, false);
     Ok(vec![vector(&values)?, as_tensor(vectors)?])
@@ -165,7 +168,14 @@ pub(super) fn svd<T: Scalar>(
     limit: Option<&Limit>,
 ) -> Result<Vec<Tensor<T>>> {
     truncation.validate()?;
-    let linalg::Svd { u, s: mut values, vt } = linalg::svd(&as_view(a)?)?;
+    let linalg::Svd { mut u, s: mut values, mut vt } = linalg::svd(&as_view(a)?)?;
+    if let Some(places) = turned(&values, limit, true) {
+        let from: Vec<usize> = places.iter().map(|(from, _)| *from).collect();
+        (u, vt) = (u.select(Axis(1), &from), vt.select(Axis(0), &from));
+        for (mut column, _) in u.columns_mut().into_iter().zip(&places).filter(|(_, (_, negative))| *negative) {
+            column.mapv_inplace(|x| -x);
+        }
+    }
     // A computation done again is cut where it was cut the first time.
     let kept = match spectrum.kept {
         Some(kept) => kept.clamp(1, values.len()),
@@ -450,8 +460,8 @@ pub(super) fn qr_rule<'t, T: Scalar>(
     let from_r = gr.map(|gr| dot(&gr, &adjoint(&r)?)).transpose()?;
     let from_q = gq.as_ref().map(|gq| adjoint_dot(&q, gq)?.neg()).transpose()?;
     let Some(m) = plus(from_r, from_q)? else { return Ok(vec![None]) };
-    let lower = m.mul(&constant(pull.tape, n, n, |i, j| f64::from(u8::from(i > j)))?)?;
-    let hermitian = lower.add(&adjoint(&lower)?)?.add(&m.re()?.mul(&eye(pull.tape, n)?)?)?;
+    let upper = m.mul(&constant(pull.tape, n, n, |i, j| f64::from(u8::from(i < j)))?)?;
+    let hermitian = upper.add(&adjoint(&upper)?)?.add(&m.re()?.mul(&eye(pull.tape, n)?)?)?;
     let inside = dot(&q, &hermitian)?;
     let b = plus(Some(inside), gq)?.ok_or_else(|| missing(&pull.node.op))?;
     // X R^H = B as R X^H = B^H.

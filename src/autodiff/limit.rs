@@ -11,7 +11,8 @@
 //! ```
 //!
 //! is the derivative at coinciding values (Richardson). On the way it shows whether there is one: what is divided by a
-//! distance has to vanish with it. Where it does not, the loss depends on the choice, and the node is named.
+//! distance has to vanish with it, and with other vectors of the same values the gradient has to be the same. Where it is
+//! not so, the loss depends on the choice, and the node is named.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -28,6 +29,8 @@ use crate::tensor::Tensor;
 pub(super) struct Limit {
     /// In units of the largest value.
     distance: f64,
+    /// Whether other vectors are taken.
+    turned: bool,
     seen: Rc<RefCell<Vec<Sight>>>,
 }
 
@@ -42,8 +45,8 @@ struct Sight {
 }
 
 impl Limit {
-    fn new(distance: f64) -> Self {
-        Limit { distance, seen: Rc::default() }
+    fn new(distance: f64, turned: bool) -> Self {
+        Limit { distance, turned, seen: Rc::default() }
     }
 
     /// Notes what a rule divides by distances that go to zero.
@@ -86,6 +89,23 @@ pub(super) fn moved_apart<R: Real>(ascending: &mut [R], limit: Option<&Limit>, p
         }
         floor = Some(*x + step);
     }
+}
+
+/// Vectors that would have done as well, where the limit asks for them: which one takes the place of each, and whether one
+/// of the left ones is to change its sign.
+///
+/// Those of coinciding values are taken in the opposite order. Those of vanishing singular values are not tied to their
+/// partners either.
+pub(super) fn turned<R: Real>(values: &[R], limit: Option<&Limit>, positive: bool) -> Option<Vec<(usize, bool)>> {
+    limit.filter(|limit| limit.turned)?;
+    let wide: Vec<f64> = values.iter().map(|x| Real::to_f64(*x)).collect();
+    let numbers = groups(&wide, threshold::<R>() * unit(values), positive);
+    let place = |i: usize| {
+        let first = numbers.iter().position(|number| *number == numbers[i]).unwrap_or(i);
+        let last = numbers.iter().rposition(|number| *number == numbers[i]).unwrap_or(i);
+        (first + last - i, positive && numbers[i] == 0)
+    };
+    Some((0..values.len()).map(place).collect())
 }
 
 /// Numbers the groups of values that lie together, by neighbours that differ by at most `gap`. With `positive`, group 0 is
@@ -131,10 +151,15 @@ pub(super) fn coincidence<T: Scalar>(
     Err(Error::Degenerate { node: pull.index, operation: pull.node.op.name(), first, last })
 }
 
-/// The gradient as the limit of those with values moved apart.
-pub(super) fn gradient<T: Scalar>(tape: &Tape<T>, root: Option<Slot>, targets: &[Slot]) -> Result<Vec<Tensor<T>>> {
+/// The gradient as the limit of those with values moved apart, `at` being where values coincide first.
+pub(super) fn gradient<T: Scalar>(
+    tape: &Tape<T>,
+    root: Option<Slot>,
+    targets: &[Slot],
+    at: &Error,
+) -> Result<Vec<Tensor<T>>> {
     // Rounding leaves eps / d of a quotient, and the extrapolation d^3.
-    extrapolated(tape, root, targets, [precision::<T>(0.38), precision::<T>(0.6)], |loss, wrt| loss.gradient(wrt))
+    extrapolated(tape, root, targets, at, [precision::<T>(0.38), precision::<T>(0.6)], |loss, wrt| loss.gradient(wrt))
 }
 
 /// The second derivative along directions, as [`gradient`]: rounding leaves eps / d^2.
@@ -143,8 +168,9 @@ pub(super) fn hessian_vector<T: Scalar>(
     root: Option<Slot>,
     targets: &[Slot],
     directions: &[&Tensor<T>],
+    at: &Error,
 ) -> Result<Vec<Tensor<T>>> {
-    extrapolated(tape, root, targets, [precision::<T>(0.22), precision::<T>(0.4)], |loss, wrt| {
+    extrapolated(tape, root, targets, at, [precision::<T>(0.22), precision::<T>(0.4)], |loss, wrt| {
         along(loss, wrt, directions)
     })
 }
@@ -153,13 +179,12 @@ fn extrapolated<T: Scalar>(
     tape: &Tape<T>,
     root: Option<Slot>,
     targets: &[Slot],
+    at: &Error,
     [distance, tolerance]: [f64; 2],
     derivative: impl for<'a> Fn(&Var<'a, T>, &[&Var<'a, T>]) -> Result<Vec<Tensor<T>>>,
 ) -> Result<Vec<Tensor<T>>> {
-    let mut sum: Option<Vec<Tensor<T>>> = None;
-    let mut sights: Vec<Vec<Sight>> = Vec::new();
-    for (factor, weight) in [(1.0, 8.0 / 3.0), (2.0, -2.0), (4.0, 1.0 / 3.0)] {
-        let limit = Limit::new(factor * distance);
+    let with = |factor: f64, turned: bool| -> Result<(Vec<Tensor<T>>, Vec<Sight>)> {
+        let limit = Limit::new(factor * distance, turned);
         let seen = limit.seen.clone();
         let (copy, values) = tape.replay(limit)?;
         let var = |slot: Slot| -> Result<Var<'_, T>> {
@@ -169,18 +194,48 @@ fn extrapolated<T: Scalar>(
         };
         let root = root.ok_or_else(|| Error::Tape { what: "the limit of the derivatives of a constant".into() })?;
         let wrt = targets.iter().map(|slot| var(*slot)).collect::<Result<Vec<_>>>()?;
-        let part = derivative(&var(root)?, &wrt.iter().collect::<Vec<_>>())?;
-        let part = part.into_iter().map(|g| g.scale(T::from_f64(weight)));
-        sum = Some(match sum {
-            Some(sum) => sum.into_iter().zip(part).map(|(a, b)| a.add(&b)).collect::<Result<_>>()?,
-            None => part.collect(),
-        });
-        sights.push(seen.borrow().clone());
+        let made = derivative(&var(root)?, &wrt.iter().collect::<Vec<_>>())?;
+        Ok((made, seen.take()))
+    };
+    let (near, sights) = with(1.0, false)?;
+    let (far, far_sights) = with(2.0, false)?;
+    vanishes(&sights, &far_sights, tolerance)?;
+    let (farthest, _) = with(4.0, false)?;
+    let (other, _) = with(1.0, true)?;
+    let off = |a: &[Tensor<T>], b: &[Tensor<T>]| -> Result<f64> {
+        let parts = a.iter().zip(b).map(|(a, b)| Ok((2.0 * a.sub(b)?.norm().ln_abs()).exp()));
+        Ok(parts.sum::<Result<f64>>()?.sqrt())
+    };
+    let size = near.iter().map(|g| (2.0 * g.norm().ln_abs()).exp()).sum::<f64>().sqrt();
+    let difference = off(&near, &other)?;
+    // A difference that is large only because the derivative is small goes with the distance.
+    if difference > distance.sqrt() * size && 2.0 * difference - off(&far, &with(2.0, true)?.0)? > 0.5 * difference {
+        return Err(depends(at));
     }
-    if let [near, far, ..] = &sights[..] {
-        vanishes(near, far, tolerance)?;
+    let mut limits = Vec::with_capacity(near.len());
+    for ((near, far), farthest) in near.iter().zip(&far).zip(&farthest) {
+        let weighed = |g: &Tensor<T>, weight: f64| g.scale(T::from_f64(weight));
+        limits.push(weighed(near, 8.0 / 3.0).add(&weighed(far, -2.0))?.add(&weighed(farthest, 1.0 / 3.0))?);
     }
-    Ok(sum.unwrap_or_default())
+    Ok(limits)
+}
+
+const WAY_OUT: &str = "make it a function of projectors on all of them, drop vanishing values by a cutoff, or add a \
+                       perturbation that parts them";
+
+/// The error for a loss that differs with the choice of vectors at the place of the given one.
+fn depends(at: &Error) -> Error {
+    match at.root() {
+        Error::Degenerate { node, operation, first, last } => Error::Gauge {
+            node: *node,
+            operation,
+            what: format!(
+                "values {first} to {last} coincide or vanish, here or after it, and the derivative of the loss depends on the choice of their \
+                 vectors; {WAY_OUT}"
+            ),
+        },
+        other => Error::Tape { what: format!("the limit of derivatives: {other}") },
+    }
 }
 
 /// Refuses what does not go to zero with the distance: from a distance and its double, the value at zero.
@@ -195,7 +250,7 @@ fn vanishes(near: &[Sight], far: &[Sight], tolerance: f64) -> Result<()> {
             operation: near.operation,
             what: format!(
                 "values coincide or vanish, and the loss depends on the choice of their vectors ({:.1e} of a cotangent of size \
-                 {:.1e}); make it a function of projectors on all of them, or add a perturbation that parts them",
+                 {:.1e}); {WAY_OUT}",
                 near.size, near.scale
             ),
         }),
@@ -208,17 +263,20 @@ mod tests {
 
     #[test]
     fn values_are_moved_apart_and_found_together_again() {
-        let limit = Limit::new(0.125);
+        let limit = Limit::new(0.125, false);
         let mut values = [0.0, 0.0, 1.0, 1.0, 4.0];
         moved_apart(&mut values, Some(&limit), true);
         assert_eq!(values, [0.5, 1.0, 1.5, 2.0, 4.0]);
         let mut zero = [0.0; 3];
         moved_apart(&mut zero, Some(&limit), false);
         assert_eq!(zero, [0.0, 0.125, 0.25]);
-        let small = Limit::new(1e-3);
+        let small = Limit::new(1e-3, false);
         let mut values = [-2.0, -2.0, 0.0, 1.0, 1.0];
         moved_apart(&mut values, Some(&small), false);
         assert_eq!(moved_groups(&values, 2.0, &small, false), [1, 1, 2, 3, 3]);
+        assert_eq!(turned(&[3.0, 3.0, 1.0, 0.0], Some(&small), true), None);
+        let other = turned(&[3.0, 3.0, 1.0, 0.0], Some(&Limit::new(1e-3, true)), true);
+        assert_eq!(other, Some(vec![(1, false), (0, false), (2, false), (3, true)]));
         assert_eq!(groups(&[3.0, 1.0, 1.0, 0.0, 0.0], 1e-9, true), [1, 2, 2, 0, 0]);
     }
 }
