@@ -60,10 +60,10 @@ fn precision<T: Scalar>(power: f64) -> f64 {
     <T::Real as num_traits::Float>::epsilon().to_f64().powf(power)
 }
 
-/// Values that differ by less than this share of the largest count as equal: half the digits, so that neither the
-/// quotient (above) nor the limit (below) has fewer.
+/// Values that differ by less than this share of the largest count as equal. Just above it a quotient has lost about six
+/// digits of ten to rounding; small singular values that are well apart stay above it.
 pub(super) fn threshold<T: Scalar>() -> f64 {
-    precision::<T>(0.5)
+    precision::<T>(0.62)
 }
 
 /// Whether a number that should be zero is, in a tensor of the given size.
