@@ -67,6 +67,7 @@ pub(super) fn sweep<'t, T: Scalar>(
     for target in targets.iter().filter(|slot| slot.node < end) {
         depends[target.node - start] = true;
     }
+    let is_target = depends.clone();
     let reached = |depends: &[bool], slot: &Option<Slot>| {
         slot.is_some_and(|slot| slot.node >= start && depends.get(slot.node - start).copied().unwrap_or(false))
     };
@@ -92,10 +93,12 @@ pub(super) fn sweep<'t, T: Scalar>(
         if !depends[index - start] || node.inputs.is_empty() {
             continue;
         }
-        let target = targets.iter().any(|slot| slot.node == index);
         // What has been passed on is needed no longer.
-        let arrived =
-            if target { cotangents[index - start].clone() } else { std::mem::take(&mut cotangents[index - start]) };
+        let arrived = if is_target[index - start] {
+            cotangents[index - start].clone()
+        } else {
+            std::mem::take(&mut cotangents[index - start])
+        };
         if arrived.iter().all(Option::is_none) {
             continue;
         }

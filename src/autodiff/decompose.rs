@@ -24,10 +24,12 @@
 //!
 //! so the derivative is that of the truncated factors whatever the discarded weight.
 
+use std::rc::Rc;
+
 use ndarray::{Axis, s};
 
 use super::backward::Pull;
-use super::limit::{Limit, coincidence, moved_apart, moved_groups, negligible, threshold, turned, unit};
+use super::limit::{Groups, Limit, negligible, vanishing};
 use super::matrix::{COL, Matrix, ROW, adjoint, adjoint_dot, constant, differences, dot, down, eye, plus, skew, sums};
 use super::op::Op;
 use super::solve::{as_tensor, as_view};
@@ -141,26 +143,37 @@ pub(super) fn numbers<T: Scalar>(vector: &Var<'_, T>) -> Result<Vec<f64>> {
 }
 
 /// What is known of the values of a factorisation once it has been done.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Spectrum {
     /// How many are kept.
     kept: Option<usize>,
-    /// The unit in which they are compared.
-    unit: f64,
+    /// Which of them coincide.
+    groups: Option<Rc<Groups>>,
+}
+
+impl Spectrum {
+    fn vanishes(&self, i: usize) -> bool {
+        self.groups.as_ref().is_some_and(|groups| groups.vanishes(i))
+    }
+
+    fn groups<T: Scalar>(&self, pull: &Pull<'_, '_, T>) -> Result<&Groups> {
+        self.groups.as_deref().ok_or_else(|| missing(&pull.node.op))
+    }
 }
 
 /// Eigenvalues and eigenvectors.
 pub(super) fn eigh<T: Scalar>(a: &Tensor<T>, spectrum: &mut Spectrum, limit: Option<&Limit>) -> Result<Vec<Tensor<T>>> {
     let linalg::Eigh { mut values, mut vectors } = linalg::eigh(&as_view(a)?)?;
-    if let Some(places) = turned(&values, limit, false) {
+    let groups = Groups::of(&values, false);
+    if let Some(places) = groups.turned(limit, false) {
         vectors = vectors.select(Axis(1), &places.iter().map(|(from, _)| *from).collect::<Vec<_>>());
     }
-    spectrum.unit = unit(&values);
-    moved_apart(&mut values, limit, false);
+    groups.moved_apart(&mut values, limit, false);
+    spectrum.groups = Some(Rc::new(groups));
     Ok(vec![vector(&values)?, as_tensor(vectors)?])
 }
 
-/// `U, s, V^H` of the kept values, and again of the dropped ones if there are any.
+/// `U, s, V^H` of the kept values, and again of the dropped ones that do not vanish, if there are any.
 pub(super) fn svd<T: Scalar>(
     a: &Tensor<T>,
     truncation: &Truncation,
@@ -169,7 +182,8 @@ pub(super) fn svd<T: Scalar>(
 ) -> Result<Vec<Tensor<T>>> {
     truncation.validate()?;
     let linalg::Svd { mut u, s: mut values, mut vt } = linalg::svd(&as_view(a)?)?;
-    if let Some(places) = turned(&values, limit, true) {
+    let groups = Groups::of(&values, true);
+    if let Some(places) = groups.turned(limit, true) {
         let from: Vec<usize> = places.iter().map(|(from, _)| *from).collect();
         (u, vt) = (u.select(Axis(1), &from), vt.select(Axis(0), &from));
         for (mut column, _) in u.columns_mut().into_iter().zip(&places).filter(|(_, (_, negative))| *negative) {
@@ -181,15 +195,12 @@ pub(super) fn svd<T: Scalar>(
         Some(kept) => kept.clamp(1, values.len()),
         None => *spectrum.kept.insert(truncation.apply(&values)?.kept),
     };
-    spectrum.unit = unit(&values);
-    values.reverse();
-    moved_apart(&mut values, limit, true);
-    values.reverse();
-    if kept == values.len() {
-        return Ok(vec![as_tensor(u)?, vector(&values)?, as_tensor(vt)?]);
-    }
+    groups.moved_apart(&mut values, limit, true);
+    spectrum.groups = Some(Rc::new(groups));
+    // Dropped vectors of vanishing values are arbitrary, and their rule does without them.
+    let sound = (kept..values.len()).take_while(|&i| !spectrum.vanishes(i)).count();
     let mut made = Vec::with_capacity(6);
-    for range in [0..kept, kept..values.len()] {
+    for range in [0..kept, kept..kept + sound].into_iter().filter(|range| !range.is_empty()) {
         made.push(as_tensor(u.slice(s![.., range.clone()]).to_owned())?);
         made.push(vector(&values[range.clone()])?);
         made.push(as_tensor(vt.slice(s![range, ..]).to_owned())?);
@@ -262,14 +273,13 @@ pub(super) fn eigh_rule<'t, T: Scalar>(
     };
     let turned = match at(arrived, 1) {
         Some(gv) => {
-            let values = numbers(&w)?;
-            coincidence(pull, &values, spectrum.unit, 0..values.len(), false)?;
+            let groups = spectrum.groups(pull)?;
+            groups.refuse_coincidence(pull, 0..w.value.elements())?;
             let k = skew(&adjoint_dot(&v, &gv)?)?;
             let scale = squares(&gv.value).sqrt();
             phases_open(pull, &k, scale)?;
             if let Some(limit) = &pull.tape.limit {
-                let close = moved_groups(&values, spectrum.unit, limit, false);
-                limit.saw(pull, chosen(&k, |i, j| i != j && close[i] == close[j])?, scale);
+                limit.saw(pull, chosen(&k, |i, j| i != j && groups.together(i, j))?, scale);
             }
             Some(off_diagonal(&differences(&w, &w)?)?.mul(&k)?)
         }
@@ -333,20 +343,17 @@ pub(super) fn svd_rule<'t, T: Scalar>(
         own = own.with(&rest)?;
     }
     let n = own.s.value.elements();
-    let mut values = numbers(&own.s)?;
+    let groups = spectrum.groups(pull)?;
     let mut ga = None;
     let gs = gs.map(|gs| gs.re()).transpose()?;
     if gu.is_none() && gvt.is_none() {
         if let Some(gs) = gs {
-            smooth_at_zero(pull, &gs, &values, spectrum.unit)?;
+            smooth_at_zero(pull, &gs, groups)?;
             ga = Some(dot(&own.u.mul(&gs)?, &own.vt)?);
         }
         return Ok(vec![ga]);
     }
-    if let Some(rest) = &passive {
-        values.extend(numbers(&rest.s)?);
-    }
-    coincidence(pull, &values, spectrum.unit, 0..n, true)?;
+    groups.refuse_coincidence(pull, 0..n)?;
 
     let (v, gv) = (adjoint(&own.vt)?, gvt.map(|gvt| adjoint(&gvt)).transpose()?);
     let scale = [&gu, &gv].into_iter().flatten().map(|g| squares(&g.value)).sum::<f64>().sqrt();
@@ -373,11 +380,8 @@ pub(super) fn svd_rule<'t, T: Scalar>(
     // How much of what is divided by a vanishing number there is: on the copies with values moved apart it has to
     // vanish with their distance.
     let mut seen = Vec::new();
-    let close = pull.tape.limit.as_ref().map(|limit| moved_groups(&values, spectrum.unit, limit, true));
-    let vanishing = |i: usize| close.as_ref().is_some_and(|close| close[i] == 0);
-    let together = |i: usize, j: usize| close.as_ref().is_some_and(|close| close[i] == close[j]);
-    seen.push(chosen(&both, |i, j| i != j && together(i, j))?);
-    seen.push(chosen(&apart, |i, j| vanishing(i) && vanishing(j))?);
+    seen.push(chosen(&both, |i, j| i != j && groups.together(i, j))?);
+    seen.push(chosen(&apart, |i, j| groups.vanishes(i) && groups.vanishes(j))?);
 
     if let Some(rest) = &passive {
         let (rows, cols) = (&rest.s, &own.s);
@@ -391,14 +395,18 @@ pub(super) fn svd_rule<'t, T: Scalar>(
             plus(u, v)?.map_or_else(|| constant(pull.tape, rows.value.elements(), n, |_, _| 0.0), Ok)
         };
         let (left, right) = (mixed(cols, &down(rows)?)?, mixed(&down(rows)?, cols)?);
-        let straddling = |i: usize, j: usize| together(n + i, j);
-        seen.push(chosen(&left, straddling)?.hypot(chosen(&right, straddling)?) / spectrum.unit);
+        let straddling = |i: usize, j: usize| groups.together(n + i, j);
+        seen.push(chosen(&left, straddling)?.hypot(chosen(&right, straddling)?) / groups.unit);
         sum = sum.add(&dot(&rest.u, &dot(&left.mul(&inverse)?, &own.vt)?)?)?;
         sum = sum.add(&dot(&own.u, &dot(&adjoint(&right.mul(&inverse)?)?, &rest.vt)?)?)?;
     }
 
     // What lies outside of all singular vectors, where a matrix is not square.
     let (rows, cols) = (own.u.value.dim(ROW)?, own.vt.value.dim(COL)?);
+    let thin = n + passive.as_ref().map_or(0, |p| p.s.value.elements());
+    if pull.recorded && thin < rows.min(cols) {
+        sum = sum.add(&through_the_rest(pull, &own, passive.as_ref(), gu.as_ref(), gv.as_ref())?)?;
+    }
     let outside = |g: &Var<'t, T>, inside: [Option<Var<'t, T>>; 2]| -> Result<Var<'t, T>> {
         let mut rest = g.clone();
         for vectors in inside.into_iter().flatten() {
@@ -406,16 +414,15 @@ pub(super) fn svd_rule<'t, T: Scalar>(
         }
         Ok(rest)
     };
-    let values_n = values.len();
-    if let Some(gu) = gu.as_ref().filter(|_| rows > values_n) {
+    if let Some(gu) = gu.as_ref().filter(|_| rows > thin) {
         let rest = outside(gu, [Some(own.u.clone()), passive.as_ref().map(|p| p.u.clone())])?;
-        seen.push(chosen(&rest, |_, j| vanishing(j))?);
+        seen.push(chosen(&rest, |_, j| groups.vanishes(j))?);
         sum = sum.add(&dot(&rest.div(&own.s)?, &own.vt)?)?;
     }
-    if let Some(gv) = gv.as_ref().filter(|_| cols > values_n) {
+    if let Some(gv) = gv.as_ref().filter(|_| cols > thin) {
         let passive_v = passive.as_ref().map(|p| adjoint(&p.vt)).transpose()?;
         let rest = outside(gv, [Some(v), passive_v])?;
-        seen.push(chosen(&rest, |_, j| vanishing(j))?);
+        seen.push(chosen(&rest, |_, j| groups.vanishes(j))?);
         sum = sum.add(&dot(&own.u, &adjoint(&rest.div(&own.s)?)?)?)?;
     }
     if let Some(limit) = &pull.tape.limit {
@@ -424,15 +431,49 @@ pub(super) fn svd_rule<'t, T: Scalar>(
     Ok(vec![Some(sum)])
 }
 
+/// What vanishing values that were dropped add to a derivative that is to be differentiated again: nothing now, but they
+/// change with the matrix.
+///
+/// With `R = A - U s V^H` over all values that do not vanish, their part of the rule is a series,
+///
+/// ```text
+///   R [gV s^-2 + R^H (gU s^-3 + R gV s^-4)] V^H + U {R^H [gU s^-2 + R (gV s^-3 + R^H gU s^-4)]}^H + ...,
+/// ```
+///
+/// which is right for the derivatives up to the fourth.
+fn through_the_rest<'t, T: Scalar>(
+    pull: &Pull<'t, '_, T>,
+    own: &Part<'t, T>,
+    passive: Option<&Part<'t, T>>,
+    gu: Option<&Var<'t, T>>,
+    gv: Option<&Var<'t, T>>,
+) -> Result<Var<'t, T>> {
+    let mut r = pull.input(0)?;
+    for part in [Some(own), passive].into_iter().flatten() {
+        r = r.sub(&dot(&part.u.mul(&part.s)?, &part.vt)?)?;
+    }
+    let (r, adjoint_r) = (&r, &adjoint(&r)?);
+    let square = own.s.mul(&own.s)?;
+    let zero = |rows: &Var<'t, T>| -> Result<Var<'t, T>> { Ok(rows.tape.fixed(Tensor::zeros(rows.legs())?)) };
+    let v = adjoint(&own.vt)?;
+    let gu = gu.cloned().map_or_else(|| zero(&own.u), Ok)?;
+    let gv = gv.cloned().map_or_else(|| zero(&v), Ok)?;
+    let series = |r: &Var<'t, T>, back: &Var<'t, T>, here: &Var<'t, T>, there: &Var<'t, T>| -> Result<Var<'t, T>> {
+        let inner = here.div(&own.s)?.add(&dot(r, &there.div(&square)?)?)?;
+        dot(r, &there.add(&dot(back, &inner)?)?.div(&square)?)
+    };
+    let left = dot(&series(r, adjoint_r, &gu, &gv)?, &own.vt)?;
+    left.add(&dot(&own.u, &adjoint(&series(adjoint_r, r, &gv, &gu)?)?)?)
+}
+
 /// Refuses a loss of singular values alone that has a kink where one vanishes, as their sum has.
-fn smooth_at_zero<T: Scalar>(pull: &Pull<'_, '_, T>, gs: &Var<'_, T>, values: &[f64], unit: f64) -> Result<()> {
+fn smooth_at_zero<T: Scalar>(pull: &Pull<'_, '_, T>, gs: &Var<'_, T>, groups: &Groups) -> Result<()> {
     if pull.tape.limit.is_some() {
         return Ok(());
     }
     let slopes = numbers(gs)?;
     let scale = slopes.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
-    let floor = threshold::<T>() * unit;
-    let kink = slopes.iter().zip(values).position(|(g, s)| *s <= floor && !negligible::<T>(g.abs(), scale));
+    let kink = slopes.iter().enumerate().position(|(i, g)| groups.vanishes(i) && !negligible::<T>(g.abs(), scale));
     match kink {
         None => Ok(()),
         Some(i) => Err(gauge(
@@ -448,9 +489,8 @@ pub(super) fn qr_rule<'t, T: Scalar>(
 ) -> Result<Vec<Option<Var<'t, T>>>> {
     let (q, r) = (pull.output(0)?, pull.output(1)?);
     let n = r.value.dim(COL)?;
-    let diagonal: Vec<f64> = as_view(&r.value)?.diag().iter().map(|x| x.re().to_f64()).collect();
-    let largest = diagonal.iter().fold(0.0_f64, |m, x| m.max(*x));
-    if let Some(i) = diagonal.iter().position(|&d| d <= threshold::<T>() * largest) {
+    let diagonal: Vec<T::Real> = as_view(&r.value)?.diag().iter().map(|x| x.re()).collect();
+    if let Some(i) = vanishing(&diagonal) {
         let what = format!(
             "column {i} depends on those before it, and the factors have no derivative there; use svd or reorder the legs"
         );

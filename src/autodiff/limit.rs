@@ -29,6 +29,8 @@ use crate::tensor::Tensor;
 pub(super) struct Limit {
     /// In units of the largest value.
     distance: f64,
+    /// The smallest of the distances for which this is done.
+    unit_distance: f64,
     /// Whether other vectors are taken.
     turned: bool,
     seen: Rc<RefCell<Vec<Sight>>>,
@@ -45,8 +47,8 @@ struct Sight {
 }
 
 impl Limit {
-    fn new(distance: f64, turned: bool) -> Self {
-        Limit { distance, turned, seen: Rc::default() }
+    fn new(unit_distance: f64, factor: f64, turned: bool) -> Self {
+        Limit { distance: factor * unit_distance, unit_distance, turned, seen: Rc::default() }
     }
 
     /// Notes what a rule divides by distances that go to zero.
@@ -60,95 +62,124 @@ fn precision<T: Scalar>(power: f64) -> f64 {
     <T::Real as num_traits::Float>::epsilon().to_f64().powf(power)
 }
 
-/// Values that differ by less than this share of the largest count as equal. Just above it a quotient has lost about six
-/// digits of ten to rounding; small singular values that are well apart stay above it.
-pub(super) fn threshold<T: Scalar>() -> f64 {
-    precision::<T>(0.62)
-}
-
 /// Whether a number that should be zero is, in a tensor of the given size.
 pub(super) fn negligible<T: Scalar>(x: f64, scale: f64) -> bool {
-    x <= precision::<T>(0.4) * scale
+    x <= precision::<T>(0.33) * scale
 }
 
 /// The unit in which values are compared: the largest, or one if all are zero.
-pub(super) fn unit<R: Real>(values: &[R]) -> f64 {
+fn unit<R: Real>(values: &[R]) -> f64 {
     let largest = values.iter().fold(0.0_f64, |m, x| m.max(Real::to_f64(*x).abs()));
     if largest > 0.0 { largest } else { 1.0 }
 }
 
-/// Moves ascending values up until each is the distance above the one before it; with `positive` the first is so far
-/// above zero.
-pub(super) fn moved_apart<R: Real>(ascending: &mut [R], limit: Option<&Limit>, positive: bool) {
-    let Some(limit) = limit else { return };
-    let step = R::of(limit.distance * unit(ascending));
-    let mut floor = positive.then_some(step);
-    for x in ascending {
-        if let Some(floor) = floor.filter(|floor| *x < *floor) {
-            *x = floor;
+/// The first of some numbers, none negative, that is zero beside the largest.
+pub(super) fn vanishing<R: Real>(values: &[R]) -> Option<usize> {
+    let zero = R::of(precision::<R>(0.75) * unit(values));
+    values.iter().position(|x| *x <= zero)
+}
+
+/// Which values of a factorisation coincide.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Groups {
+    /// The group of each value, neighbours being together. Group 0 is that of singular values that vanish.
+    numbers: Vec<usize>,
+    pub(super) unit: f64,
+}
+
+impl Groups {
+    /// Of values in order. Neighbours count as equal if they differ by less than a small share of themselves, or by what
+    /// rounding does to the largest: just above, a quotient has lost half of its digits or so to rounding, while small
+    /// values that are well apart for their size stay apart. With `singular` a value can vanish, and the smallest come last.
+    pub(super) fn of<R: Real>(values: &[R], singular: bool) -> Self {
+        let unit = unit(values);
+        let (share, rounding, zero) = (precision::<R>(0.62), precision::<R>(0.85) * unit, precision::<R>(0.75) * unit);
+        let mut numbers = Vec::with_capacity(values.len());
+        let (mut group, mut before) = (1, None);
+        for x in values.iter().map(|x| Real::to_f64(*x)) {
+            let apart = |before: f64| (x - before).abs() > (share * x.abs().max(before.abs())).max(rounding);
+            if before.is_some_and(apart) {
+                group += 1;
+            }
+            numbers.push(if singular && x <= zero { 0 } else { group });
+            before = Some(x);
         }
-        floor = Some(*x + step);
+        Groups { numbers, unit }
     }
-}
 
-/// Vectors that would have done as well, where the limit asks for them: which one takes the place of each, and whether one
-/// of the left ones is to change its sign.
-///
-/// Those of coinciding values are taken in the opposite order. Those of vanishing singular values are not tied to their
-/// partners either.
-pub(super) fn turned<R: Real>(values: &[R], limit: Option<&Limit>, positive: bool) -> Option<Vec<(usize, bool)>> {
-    limit.filter(|limit| limit.turned)?;
-    let wide: Vec<f64> = values.iter().map(|x| Real::to_f64(*x)).collect();
-    let numbers = groups(&wide, threshold::<R>() * unit(values), positive);
-    let place = |i: usize| {
-        let first = numbers.iter().position(|number| *number == numbers[i]).unwrap_or(i);
-        let last = numbers.iter().rposition(|number| *number == numbers[i]).unwrap_or(i);
-        (first + last - i, positive && numbers[i] == 0)
-    };
-    Some((0..values.len()).map(place).collect())
-}
+    /// The group of value `i`.
+    pub(super) fn at(&self, i: usize) -> usize {
+        self.numbers.get(i).copied().unwrap_or(usize::MAX)
+    }
 
-/// Numbers the groups of values that lie together, by neighbours that differ by at most `gap`. With `positive`, group 0 is
-/// that of values that vanish, which come last.
-fn groups(values: &[f64], gap: f64, positive: bool) -> Vec<usize> {
-    let mut group = 1;
-    let mut numbers = Vec::with_capacity(values.len());
-    for (i, x) in values.iter().enumerate() {
-        if i > 0 && (x - values[i - 1]).abs() > gap {
-            group += 1;
+    /// Whether singular value `i` vanishes.
+    pub(super) fn vanishes(&self, i: usize) -> bool {
+        self.at(i) == 0
+    }
+
+    /// Whether two values coincide.
+    pub(super) fn together(&self, i: usize, j: usize) -> bool {
+        self.at(i) == self.at(j)
+    }
+
+    /// The first and the last of the values that coincide with value `i`.
+    fn ends(&self, i: usize) -> (usize, usize) {
+        let first = self.numbers.iter().position(|number| *number == self.at(i)).unwrap_or(i);
+        let last = self.numbers.iter().rposition(|number| *number == self.at(i)).unwrap_or(i);
+        (first, last)
+    }
+
+    /// Moves values that coincide apart, and singular ones that vanish away from zero, the order being kept: ascending
+    /// eigenvalues or descending singular values. The step is in proportion to the values, so that functions as the root
+    /// stay smooth over it.
+    pub(super) fn moved_apart<R: Real>(&self, values: &mut [R], limit: Option<&Limit>, singular: bool) {
+        let Some(limit) = limit else { return };
+        // Values that vanish stay below all others.
+        let least =
+            (0..values.len()).rfind(|&i| !self.vanishes(i)).map_or(self.unit, |i| Real::to_f64(values[i]).abs());
+        let floor = self.unit.min(least / (100.0 * limit.unit_distance * values.len() as f64));
+        for (i, x) in values.iter_mut().enumerate() {
+            let (first, last) = self.ends(i);
+            let zero = singular && self.vanishes(i);
+            let steps = if singular { last - i + usize::from(zero) } else { i - first };
+            let size = match Real::to_f64(*x).abs() {
+                _ if zero => floor,
+                // An eigenvalue that is zero is a value as others are.
+                size if size <= precision::<R>(0.75) * self.unit => self.unit,
+                size => size.max(1e-4 * self.unit),
+            };
+            *x += R::of(limit.distance * size * steps as f64);
         }
-        numbers.push(group);
     }
-    if positive && values.last().is_some_and(|last| *last <= gap) {
-        let last = group;
-        numbers.iter_mut().filter(|number| **number == last).for_each(|number| *number = 0);
-    }
-    numbers
-}
 
-/// The groups of values that were moved apart, on a copy on which they were.
-pub(super) fn moved_groups(values: &[f64], unit: f64, limit: &Limit, positive: bool) -> Vec<usize> {
-    groups(values, 1.5 * limit.distance * unit, positive)
-}
-
-/// Refuses coinciding or vanishing values among the `active` ones, and such as coincide with one of these, on a tape that
-/// is not a copy with values moved apart.
-pub(super) fn coincidence<T: Scalar>(
-    pull: &Pull<'_, '_, T>,
-    values: &[f64],
-    unit: f64,
-    active: Range<usize>,
-    positive: bool,
-) -> Result<()> {
-    if pull.tape.limit.is_some() {
-        return Ok(());
+    /// Vectors that would have done as well, where the limit asks for them: which one takes the place of each, and whether
+    /// the left one is to change its sign.
+    ///
+    /// Those of coinciding values are taken in the opposite order. Those of vanishing singular values are not tied to their
+    /// partners either.
+    pub(super) fn turned(&self, limit: Option<&Limit>, singular: bool) -> Option<Vec<(usize, bool)>> {
+        limit.filter(|limit| limit.turned)?;
+        let place = |i: usize| {
+            let (first, last) = self.ends(i);
+            (first + last - i, singular && self.vanishes(i))
+        };
+        Some((0..self.numbers.len()).map(place).collect())
     }
-    let numbers = groups(values, threshold::<T>() * unit, positive);
-    let members = |group: usize| numbers.iter().filter(move |number| **number == group).count();
-    let first = active.into_iter().find(|&i| numbers[i] == 0 || members(numbers[i]) > 1);
-    let Some(first) = first else { return Ok(()) };
-    let last = numbers.iter().rposition(|number| *number == numbers[first]).unwrap_or(first);
-    Err(Error::Degenerate { node: pull.index, operation: pull.node.op.name(), first, last })
+
+    /// Refuses coinciding or vanishing values among the `active` ones, and such as coincide with one of these, on a tape
+    /// that is not a copy with values moved apart.
+    pub(super) fn refuse_coincidence<T: Scalar>(&self, pull: &Pull<'_, '_, T>, active: Range<usize>) -> Result<()> {
+        if pull.tape.limit.is_some() {
+            return Ok(());
+        }
+        for i in active {
+            let (first, last) = self.ends(i);
+            if first < last || self.vanishes(i) {
+                return Err(Error::Degenerate { node: pull.index, operation: pull.node.op.name(), first, last });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The gradient as the limit of those with values moved apart, `at` being where values coincide first.
@@ -159,7 +190,7 @@ pub(super) fn gradient<T: Scalar>(
     at: &Error,
 ) -> Result<Vec<Tensor<T>>> {
     // Rounding leaves eps / d of a quotient, and the extrapolation d^3.
-    extrapolated(tape, root, targets, at, [precision::<T>(0.38), precision::<T>(0.6)], |loss, wrt| loss.gradient(wrt))
+    extrapolated(tape, root, targets, at, [precision::<T>(0.38), precision::<T>(0.3)], |loss, wrt| loss.gradient(wrt))
 }
 
 /// The second derivative along directions, as [`gradient`]: rounding leaves eps / d^2.
@@ -170,7 +201,7 @@ pub(super) fn hessian_vector<T: Scalar>(
     directions: &[&Tensor<T>],
     at: &Error,
 ) -> Result<Vec<Tensor<T>>> {
-    extrapolated(tape, root, targets, at, [precision::<T>(0.22), precision::<T>(0.4)], |loss, wrt| {
+    extrapolated(tape, root, targets, at, [precision::<T>(0.22), precision::<T>(0.2)], |loss, wrt| {
         along(loss, wrt, directions)
     })
 }
@@ -184,7 +215,7 @@ fn extrapolated<T: Scalar>(
     derivative: impl for<'a> Fn(&Var<'a, T>, &[&Var<'a, T>]) -> Result<Vec<Tensor<T>>>,
 ) -> Result<Vec<Tensor<T>>> {
     let with = |factor: f64, turned: bool| -> Result<(Vec<Tensor<T>>, Vec<Sight>)> {
-        let limit = Limit::new(factor * distance, turned);
+        let limit = Limit::new(distance, factor, turned);
         let seen = limit.seen.clone();
         let (copy, values) = tape.replay(limit)?;
         let var = |slot: Slot| -> Result<Var<'_, T>> {
@@ -262,21 +293,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_moved_apart_and_found_together_again() {
-        let limit = Limit::new(0.125, false);
-        let mut values = [0.0, 0.0, 1.0, 1.0, 4.0];
-        moved_apart(&mut values, Some(&limit), true);
-        assert_eq!(values, [0.5, 1.0, 1.5, 2.0, 4.0]);
-        let mut zero = [0.0; 3];
-        moved_apart(&mut zero, Some(&limit), false);
-        assert_eq!(zero, [0.0, 0.125, 0.25]);
-        let small = Limit::new(1e-3, false);
-        let mut values = [-2.0, -2.0, 0.0, 1.0, 1.0];
-        moved_apart(&mut values, Some(&small), false);
-        assert_eq!(moved_groups(&values, 2.0, &small, false), [1, 1, 2, 3, 3]);
-        assert_eq!(turned(&[3.0, 3.0, 1.0, 0.0], Some(&small), true), None);
-        let other = turned(&[3.0, 3.0, 1.0, 0.0], Some(&Limit::new(1e-3, true)), true);
-        assert_eq!(other, Some(vec![(1, false), (0, false), (2, false), (3, true)]));
-        assert_eq!(groups(&[3.0, 1.0, 1.0, 0.0, 0.0], 1e-9, true), [1, 2, 2, 0, 0]);
+    fn values_are_moved_apart_in_their_groups() {
+        let limit = |turned| Limit::new(2f64.powi(-13), 1024.0, turned);
+        let values = [2.0, 2.0, 1.0, 0.0, 0.0];
+        let groups = Groups::of(&values, true);
+        assert_eq!(groups.numbers, [1, 1, 2, 0, 0]);
+        let mut moved = values;
+        groups.moved_apart(&mut moved, Some(&limit(false)), true);
+        assert_eq!(moved, [2.25, 2.0, 1.0, 0.5, 0.25]);
+        assert_eq!(groups.turned(Some(&limit(false)), true), None);
+        let other = groups.turned(Some(&limit(true)), true);
+        assert_eq!(other, Some(vec![(1, false), (0, false), (2, false), (4, true), (3, true)]));
+
+        let mut eigenvalues = [-2.0, -2.0, 0.0, 4.0, 4.0];
+        let groups = Groups::of(&eigenvalues, false);
+        assert_eq!(groups.numbers, [1, 1, 2, 3, 3]);
+        groups.moved_apart(&mut eigenvalues, Some(&limit(false)), false);
+        assert_eq!(eigenvalues, [-2.0, -1.75, 0.0, 4.0, 4.5]);
+        let mut zero = [0.0; 2];
+        Groups::of(&zero, false).moved_apart(&mut zero, Some(&limit(false)), false);
+        assert_eq!(zero, [0.0, 0.125]);
+        // Small values that are apart for their size do not coincide.
+        assert_eq!(Groups::of(&[1.0, 1.1e-9, 1.0e-9, 1e-15], true).numbers, [1, 2, 3, 0]);
     }
 }

@@ -129,8 +129,8 @@ impl<T: Scalar> Op<T> {
     pub(super) fn keeps(&self) -> Keeps {
         let (inputs, outputs) = match self {
             Op::Contract(_) | Op::Mul | Op::Expm | Op::Segment(_) => (true, false),
-            Op::Variable | Op::Eigh { .. } | Op::Svd { .. } | Op::Qr => (false, true),
-            Op::Div | Op::LogSumExp(_) | Op::Norm | Op::Solve => (true, true),
+            Op::Variable | Op::Eigh { .. } | Op::Qr => (false, true),
+            Op::Svd { .. } | Op::Div | Op::LogSumExp(_) | Op::Norm | Op::Solve => (true, true),
             Op::Function(function) => (function.keeps_input(), !function.keeps_input()),
             Op::Permute(_)
             | Op::Rename(_)
