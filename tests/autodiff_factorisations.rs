@@ -91,8 +91,8 @@ fn degenerate_eigh<T: Scalar>() {
         let low = x[0].eigh(&["i"], &["j"], "k")?.vectors.slice("k", 0..2)?;
         weighed(&low.contract(&low.conj()?.rename("i", "j")?)?, 2)
     });
-    first("projector", &a, 1e-7, &projector);
-    second("projector", &a, 1e-4, &projector);
+    first("projector", &a, 1e-7, projector);
+    second("projector", &a, 1e-4, projector);
 }
 
 fn generic_svd<T: Scalar>() {
@@ -164,8 +164,8 @@ fn degenerate_svd<T: Scalar>() {
         let u = x[0].svd(&["i"], "k", &whole())?.u.slice("k", 0..2)?;
         weighed(&u.contract(&u.conj()?.rename("i", "j")?)?, 2)
     });
-    first("projector", &a, 1e-7, &projector);
-    second("projector", &a, 1e-4, &projector);
+    first("projector", &a, 1e-7, projector);
+    second("projector", &a, 1e-4, projector);
 }
 
 /// One degenerate factorisation after another, with and without a checkpoint around them.
@@ -178,7 +178,7 @@ fn chained<T: Scalar>() {
     });
     for values in [&[2.0, 2.0, 1.0, 1.0][..], &[1.0, 1.0, 0.0, 0.0]] {
         let a = [with_values::<T>(4, 4, values, 8)];
-        first("chain of factorisations", &a, 1e-6, &step);
+        first("chain of factorisations", &a, 1e-6, step);
         let checked = loss(|x: &[Var<'_, T>]| {
             let y = x[0].tape().checkpoint(&[&x[0]], |v| {
                 let once = odd_function_of(&v[0], &whole(), odd)?;
@@ -187,7 +187,7 @@ fn chained<T: Scalar>() {
             })?;
             weighed(&odd_function_of(&y[0], &whole(), odd)?, 3)
         });
-        first("chain with a checkpoint", &a, 1e-6, &checked);
+        first("chain with a checkpoint", &a, 1e-6, checked);
         let (plain, again) = (gradient(&a, &step).unwrap(), gradient(&a, &checked).unwrap());
         assert!(plain[0].sub(&again[0]).unwrap().norm().ln_abs() < (1e-9_f64).ln());
     }
@@ -265,7 +265,8 @@ fn single_precision_takes_the_same_limits() {
             let square = a.contract_pairs(&a.rename("j", "k")?.rename("i", "l")?, &[("j", "l")])?;
             weighed(&square.contract_pairs(&a.rename("i", "l")?, &[("k", "l")])?, 1)
         });
-        let (found, exact) = (gradient(&[a.clone()], &f).unwrap(), gradient(&[a], &direct).unwrap());
+        let (found, exact) =
+            (gradient(std::slice::from_ref(&a), &f).unwrap(), gradient(std::slice::from_ref(&a), &direct).unwrap());
         let off = found[0].sub(&exact[0]).unwrap().norm().ln_abs().exp();
         assert!(off < 2e-3 * exact[0].norm().ln_abs().exp(), "{off}");
     }

@@ -18,16 +18,17 @@ fn positive<T: Scalar>(legs: &[Leg], seed: u64) -> Tensor<T> {
 
 fn legs_of_tensors<T: Scalar>() {
     let a = random::<T>(&legs(), 1);
+    let one = [a.clone()];
     // Each is followed by a function that is not linear, so that second derivatives are not zero.
-    both::<T>("permute", &[a.clone()], |x| weighed(&x[0].permute(&["s", "n", "i"])?.exp()?, 1));
-    both::<T>("rename", &[a.clone()], |x| weighed(&x[0].rename_all(&[("i", "s"), ("s", "i")])?.exp()?, 2));
-    both::<T>("with_role", &[a.clone()], |x| weighed(&x[0].with_role("i", Role::Site)?.exp()?, 3));
-    both::<T>("fuse", &[a.clone()], |x| weighed(&x[0].fuse(&["s", "n"], "f", Role::Bond)?.exp()?, 4));
-    both::<T>("split", &[a.clone()], |x| weighed(&x[0].split("s", &[Leg::site("t", 2), Leg::bond("u", 2)])?.exp()?, 5));
-    both::<T>("slice", &[a.clone()], |x| weighed(&x[0].slice("s", 1..3)?.exp()?, 6));
-    both::<T>("select", &[a.clone()], |x| weighed(&x[0].select("n", 2)?.exp()?, 7));
-    both::<T>("pad", &[a.clone()], |x| weighed(&x[0].pad("i", 2, 5)?.exp()?, 8));
-    both::<T>("expand", &[a.clone()], |x| weighed(&x[0].expand(&[Leg::bond("e", 3), Leg::batch("m", 2)])?.exp()?, 9));
+    both::<T>("permute", &one, |x| weighed(&x[0].permute(&["s", "n", "i"])?.exp()?, 1));
+    both::<T>("rename", &one, |x| weighed(&x[0].rename_all(&[("i", "s"), ("s", "i")])?.exp()?, 2));
+    both::<T>("with_role", &one, |x| weighed(&x[0].with_role("i", Role::Site)?.exp()?, 3));
+    both::<T>("fuse", &one, |x| weighed(&x[0].fuse(&["s", "n"], "f", Role::Bond)?.exp()?, 4));
+    both::<T>("split", &one, |x| weighed(&x[0].split("s", &[Leg::site("t", 2), Leg::bond("u", 2)])?.exp()?, 5));
+    both::<T>("slice", &one, |x| weighed(&x[0].slice("s", 1..3)?.exp()?, 6));
+    both::<T>("select", &one, |x| weighed(&x[0].select("n", 2)?.exp()?, 7));
+    both::<T>("pad", &one, |x| weighed(&x[0].pad("i", 2, 5)?.exp()?, 8));
+    both::<T>("expand", &one, |x| weighed(&x[0].expand(&[Leg::bond("e", 3), Leg::batch("m", 2)])?.exp()?, 9));
     both::<T>(
         "concat",
         &[a.clone(), random::<T>(&[Leg::site("s", 4), Leg::bond("i", 5), Leg::batch("n", 3)], 2)],
@@ -36,7 +37,7 @@ fn legs_of_tensors<T: Scalar>() {
     both::<T>("stack", &[a.clone(), random::<T>(&legs(), 3)], |x| {
         weighed(&Var::stack(&[&x[0], &x[1], &x[0]], "k", Role::Bond)?.exp()?, 11)
     });
-    both::<T>("gather", &[a.clone()], |x| weighed(&x[0].gather("s", &[3, 0, 3], "n")?.exp()?, 12));
+    both::<T>("gather", &one, |x| weighed(&x[0].gather("s", &[3, 0, 3], "n")?.exp()?, 12));
     both::<T>("gather into a batch", &[random::<T>(&legs()[1..], 4)], |x| {
         weighed(&x[0].gather("s", &[1, 1, 0, 3, 1], "m")?.exp()?, 13)
     });

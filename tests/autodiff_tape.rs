@@ -231,8 +231,9 @@ fn gradients_have_the_legs_of_what_they_belong_to_in_their_order() {
         let d = x[0].permute(&["c", "b", "a"])?.svd(&["b"], "k", &Truncation::none())?;
         weighed(&d.u.mul(&d.s)?.contract(&d.vt)?.exp()?, 1)
     });
-    assert_eq!(gradient(&[a.clone()], &f).unwrap()[0].legs(), legs);
-    first("svd of a permuted tensor", &[a], 1e-7, f);
+    let a = [a];
+    assert_eq!(gradient(&a, &f).unwrap()[0].legs(), legs);
+    first("svd of a permuted tensor", &a, 1e-7, f);
 }
 
 #[test]

@@ -44,6 +44,7 @@ mod reduce;
 mod rules;
 mod segment;
 mod solve;
+mod spectral;
 mod structure;
 mod tape;
 

@@ -8,7 +8,7 @@ use super::backward::Pull;
 use super::elementwise;
 use super::op::Op;
 use super::tape::{Var, missing};
-use super::{decompose, solve};
+use super::{decompose, solve, spectral};
 use crate::error::Result;
 use crate::scalar::Scalar;
 use crate::tensor::{Leg, Tensor};
@@ -19,8 +19,8 @@ pub(super) fn pull<'t, T: Scalar>(
     arrived: Vec<Option<Var<'t, T>>>,
 ) -> Result<Vec<Option<Var<'t, T>>>> {
     match &pull.node.op {
-        Op::Eigh { spectrum } => return decompose::eigh_rule(pull, spectrum, &arrived),
-        Op::Svd { spectrum, .. } => return decompose::svd_rule(pull, spectrum, &arrived),
+        Op::Eigh { spectrum } => return spectral::eigh_rule(pull, spectrum, &arrived),
+        Op::Svd { spectrum, .. } => return spectral::svd_rule(pull, spectrum, &arrived),
         Op::Qr => return decompose::qr_rule(pull, &arrived),
         Op::Segment(segment) => return segment.rule(pull, arrived),
         _ => {}

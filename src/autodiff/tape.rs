@@ -20,6 +20,9 @@ pub struct Tape<T: Scalar> {
     pub(super) limit: Option<Limit>,
 }
 
+/// The results of every node.
+pub(super) type Values<T> = Vec<Vec<Tensor<T>>>;
+
 /// An operation that was done.
 pub(super) struct Node<T: Scalar> {
     pub(super) op: Op<T>,
@@ -161,8 +164,8 @@ impl<T: Scalar> Tape<T> {
     }
 
     /// Does all operations again, on a tape of its own that takes the given limit; nodes keep their numbers.
-    pub(super) fn replay(&self, limit: Limit) -> Result<(Tape<T>, Vec<Vec<Tensor<T>>>)> {
-        let (tape, mut values) = (Tape::with_limit(Some(limit)), Vec::<Vec<Tensor<T>>>::new());
+    pub(super) fn replay(&self, limit: Limit) -> Result<(Tape<T>, Values<T>)> {
+        let (tape, mut values) = (Tape::with_limit(Some(limit)), Values::new());
         for node in self.nodes.borrow().iter() {
             let mut inputs = Vec::with_capacity(node.inputs.len());
             for operand in &node.inputs {
