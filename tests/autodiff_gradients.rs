@@ -62,7 +62,7 @@ fn contractions<T: Scalar>() {
         &[random::<T>(&[l.clone(), m.clone()], 5), random::<T>(&[m.renamed("l"), r.renamed("m")], 6)],
         |x| weighed(&x[0].contract_pairs(&x[1], &[("m", "l")])?.exp()?, 4),
     );
-    both("outer product", &[random::<T>(&[l.clone()], 7), random::<T>(&[r.clone()], 8)], |x| {
+    both("outer product", &[random::<T>(&[Leg::bond("l", 2)], 7), random::<T>(&[Leg::bond("r", 4)], 8)], |x| {
         weighed(&x[0].contract(&x[1])?.exp()?, 5)
     });
     both("with itself", &[random::<T>(&[m.clone(), m.renamed("k")], 9)], |x| {

@@ -166,7 +166,9 @@ impl<T: Scalar> Tape<T> {
     /// Does all operations again, on a tape of its own that takes the given limit; nodes keep their numbers.
     pub(super) fn replay(&self, limit: Limit) -> Result<(Tape<T>, Values<T>)> {
         let (tape, mut values) = (Tape::with_limit(Some(limit)), Values::new());
-        for node in self.nodes.borrow().iter() {
+        // Not borrowed while operations run: a checkpointed function may own this tape and put values on it.
+        let nodes = self.nodes.borrow().clone();
+        for node in &nodes {
             let mut inputs = Vec::with_capacity(node.inputs.len());
             for operand in &node.inputs {
                 let value = match operand.source {

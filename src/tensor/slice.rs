@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use ndarray::{ArrayD, Axis, Slice};
+use ndarray::{Axis, Slice};
 
 use super::leg::{self, Leg};
-use super::tensor::{Tensor, dims};
+use super::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
 
@@ -109,7 +109,7 @@ impl<T: Scalar> Tensor<T> {
         let mut legs = vec![if own { self.leg(batch)?.clone() } else { Leg::batch(batch, symbols.len()) }];
         legs.extend(rest.into_iter().cloned());
         leg::check(&legs)?;
-        let mut out = ArrayD::zeros(dims(&legs));
+        let mut out = Tensor::zeros(legs.clone())?.data.into_owned();
         for (n, (mut row, &symbol)) in out.axis_iter_mut(Axis(0)).zip(symbols).enumerate() {
             let slice = self.data.index_axis(Axis(axis), symbol);
             if own {

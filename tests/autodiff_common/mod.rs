@@ -1,5 +1,8 @@
 //! Derivatives beside finite differences.
 
+// Each test file uses its own part.
+#![allow(dead_code)]
+
 use ansatz::autodiff::{Tape, Var};
 use ansatz::{Leg, Real, Result, Scalar, Seed, Tensor};
 
@@ -8,7 +11,6 @@ pub trait Loss<T: Scalar>: for<'a> Fn(&[Var<'a, T>]) -> Result<Var<'a, T>> {}
 impl<T: Scalar, F: for<'a> Fn(&[Var<'a, T>]) -> Result<Var<'a, T>>> Loss<T> for F {}
 
 /// Helps the compiler to see that a closure is a loss.
-#[allow(dead_code)]
 pub fn loss<T: Scalar, F: for<'a> Fn(&[Var<'a, T>]) -> Result<Var<'a, T>>>(f: F) -> F {
     f
 }
