@@ -146,7 +146,7 @@ fn the_gradient_by_a_complex_tensor_is_that_by_its_conjugate() {
     // L = |z|^2 has dL/d conj(z) = z, and L = Re c z has conj(c) / 2.
     let z = Tensor::scalar(Complex64::new(0.3, -1.2));
     let c = Complex64::new(2.0, 5.0);
-    let square = gradient(&[z.clone()], &loss(|x: &[Var<'_, Complex64>]| x[0].abs_sq())).unwrap();
+    let square = gradient(std::slice::from_ref(&z), &loss(|x: &[Var<'_, Complex64>]| x[0].abs_sq())).unwrap();
     assert!((square[0].to_scalar().unwrap() - z.to_scalar().unwrap()).norm() < 1e-15);
     let linear = gradient(&[z], &loss(move |x: &[Var<'_, Complex64>]| x[0].scale(c)?.re())).unwrap();
     assert!((linear[0].to_scalar().unwrap() - 0.5 * c.conj()).norm() < 1e-15);
@@ -191,7 +191,7 @@ fn a_layer_with_a_batch_has_the_gradient_of_its_matrix_products() {
     let (batch, inside, outside) = (Leg::batch("n", 4), Leg::bond("in", 6), Leg::bond("out", 5));
     let x = random::<f64>(&[batch.clone(), inside.clone()], 1);
     let w = random::<f64>(&[inside, outside.clone()], 2);
-    let b = random::<f64>(&[outside.clone()], 3);
+    let b = random::<f64>(std::slice::from_ref(&outside), 3);
     let c = random::<f64>(&[batch, outside], 4);
     let layer = loss(|v: &[Var<'_, f64>]| v[0].contract(&v[1])?.add(&v[2])?.tanh()?.mul(&v[3])?.sum());
     let g = gradient(&[x.clone(), w.clone(), b.clone(), c.clone()], &layer).unwrap();
