@@ -1,5 +1,6 @@
-//! The free energy of the two-dimensional Ising model by the tensor renormalisation group, differentiated through all its
-//! singular value decompositions: energy and specific heat as first and second derivative, beside Onsager's solution.
+//! The free energy of the two-dimensional Ising model by the tensor renormalisation group, differentiated through all
+//! its singular value decompositions: energy and specific heat as first and second derivative, beside Onsager's
+//! solution.
 //!
 //! Levin and Nave, Phys. Rev. Lett. 99, 120601 (2007); Liao, Liu, Wang, Xiang, Phys. Rev. X 9, 031041 (2019).
 //!
@@ -25,8 +26,8 @@ fn site<'t>(k: &Var<'t, f64>) -> Result<Var<'t, f64>> {
     Ok(t)
 }
 
-/// One step: every other site is cut along one diagonal, the others along the other, and the four halves around a plaquette
-/// are joined.
+/// One step: every other site is cut along one diagonal, the others along the other, and the four halves around a
+/// plaquette are joined.
 ///
 /// ```text
 ///    u               r
@@ -68,7 +69,8 @@ fn ln_z<'t>(k: &Var<'t, f64>, bond: usize) -> Result<Var<'t, f64>> {
     sum.add(&t.trace("u", "d")?.trace("l", "r")?.ln()?.scale(0.5_f64.powi(STEPS))?)
 }
 
-/// `-d ln Z / dK` a site of the infinite lattice (Onsager), with the elliptic integral by the arithmetic-geometric mean.
+/// `-d ln Z / dK` a site of the infinite lattice (Onsager), with the elliptic integral by the arithmetic-geometric
+/// mean.
 fn onsager(k: f64) -> f64 {
     let (double, t) = (2.0 * k, (2.0 * k).tanh());
     let modulus = 2.0 * double.sinh() / double.cosh().powi(2);

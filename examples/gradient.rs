@@ -1,7 +1,9 @@
-//! The ground state of the critical Ising chain by gradients: all tensors of a matrix product state at once, and DMRG beside.
+//! The ground state of the critical Ising chain by gradients: all tensors of a matrix product state at once, and DMRG
+//! beside.
 //!
 //! The energy `<A|H|A> / <A|A>` is written down as contractions; its gradient comes from the tape. The
-//! second derivative along a direction, a product of the Hessian with a vector, stands beside a difference of gradients.
+//! second derivative along a direction, a product of the Hessian with a vector, stands beside a difference of
+//! gradients.
 //!
 //! `cargo run --release --example gradient` (`ANSATZ_SHORT=1`: a smaller bond).
 

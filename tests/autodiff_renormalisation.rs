@@ -1,5 +1,5 @@
-//! Derivatives through many cut singular value decompositions, one after another: the tensor renormalisation group of the
-//! two-dimensional Ising model.
+//! Derivatives through many cut singular value decompositions, one after another: the tensor renormalisation group of
+//! the two-dimensional Ising model.
 
 mod autodiff_common;
 

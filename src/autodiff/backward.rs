@@ -138,14 +138,14 @@ fn add<'t, T: Scalar>(
 }
 
 impl<'t, T: Scalar> Var<'t, T> {
-    /// The gradient of this number, the loss, with respect to each of `wrt`: a tensor with the same legs each, zero where
-    /// the loss does not depend on it. The convention is that of the [module](super).
+    /// The gradient of this number, the loss, with respect to each of `wrt`: a tensor with the same legs each, zero
+    /// where the loss does not depend on it. The convention is that of the [module](super).
     ///
     /// Leaves nothing on the tape.
     ///
     /// # Errors
-    /// [`Error::Tape`] if the loss has legs, or a value is a constant or on another tape; [`Error::NotFinite`] if the loss
-    /// or a gradient is; [`Error::Gauge`] if the loss depends on a choice that a factorisation leaves open.
+    /// [`Error::Tape`] if the loss has legs, or a value is a constant or on another tape; [`Error::NotFinite`] if the
+    /// loss or a gradient is; [`Error::Gauge`] if the loss depends on a choice that a factorisation leaves open.
     pub fn gradient(&self, wrt: &[&Self]) -> Result<Vec<Tensor<T>>> {
         let (root, targets) = self.ends(wrt)?;
         match gradient_at(self.tape, root, &targets, wrt) {
@@ -156,11 +156,12 @@ impl<'t, T: Scalar> Var<'t, T> {
         }
     }
 
-    /// The gradient as [`gradient`](Self::gradient) gives it, on the tape: a loss made of it can be differentiated again.
+    /// The gradient as [`gradient`](Self::gradient) gives it, on the tape: a loss made of it can be differentiated
+    /// again.
     ///
     /// # Errors
-    /// As [`gradient`](Self::gradient); [`Error::Degenerate`] if vectors that belong to equal eigenvalues or to equal or
-    /// vanishing singular values enter the loss.
+    /// As [`gradient`](Self::gradient); [`Error::Degenerate`] if vectors that belong to equal eigenvalues or to equal
+    /// or vanishing singular values enter the loss.
     pub fn gradient_on_tape(&self, wrt: &[&Self]) -> Result<Vec<Self>> {
         let (root, targets) = self.ends(wrt)?;
         let seed = seed(self.tape, root);
@@ -185,8 +186,8 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// ```
     ///
     /// # Errors
-    /// As [`gradient`](Self::gradient); [`Error::Shape`] unless there is one direction for each of `wrt`, [`Error::Leg`]
-    /// unless it has the same legs.
+    /// As [`gradient`](Self::gradient); [`Error::Shape`] unless there is one direction for each of `wrt`,
+    /// [`Error::Leg`] unless it has the same legs.
     pub fn hessian_vector(&self, wrt: &[&Self], directions: &[&Tensor<T>]) -> Result<Vec<Tensor<T>>> {
         let (root, targets) = self.ends(wrt)?;
         if directions.len() != wrt.len() {

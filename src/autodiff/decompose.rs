@@ -4,8 +4,8 @@
 //!   A = Q R:     gA = [ gQ + Q herm(gR R^H - Q^H gQ) ] R^-H
 //! ```
 //!
-//! is here, with `herm(M)` the upper triangle of `M`, its adjoint below, and the real part of the diagonal (Liao, Liu, Wang,
-//! Xiang, Phys. Rev. X 9, 031041, 2019, for `R` with a real diagonal).
+//! is here, with `herm(M)` the upper triangle of `M`, its adjoint below, and the real part of the diagonal (Liao, Liu,
+//! Wang, Xiang, Phys. Rev. X 9, 031041, 2019, for `R` with a real diagonal).
 
 use std::rc::Rc;
 
@@ -51,8 +51,8 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// The phase of an eigenvector is nobody's choice: a loss may not depend on it.
     ///
     /// # Errors
-    /// [`Error::Leg`] unless `left` and `right` name every leg once, or if a left leg is called `bond`; [`Error::Shape`] if
-    /// their dimensions differ; as [`linalg::eigh`] otherwise.
+    /// [`Error::Leg`] unless `left` and `right` name every leg once, or if a left leg is called `bond`;
+    /// [`Error::Shape`] if their dimensions differ; as [`linalg::eigh`] otherwise.
     pub fn eigh<S: AsRef<str>>(&self, left: &[S], right: &[S], bond: &str) -> Result<VarEigh<'t, T>> {
         let m = Matrix::square(self, left, right)?;
         let hermitian = m.matrix.add(&adjoint(&m.matrix)?)?.scale(T::from_f64(0.5))?;
@@ -63,9 +63,9 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// Singular value decomposition between the legs `left` and the others, cut as `truncation` says. Its derivative is
     /// that of the truncated factors, whatever the discarded weight.
     ///
-    /// Singular vectors have a common phase that is nobody's choice: a loss may not depend on it. The cut should not part
-    /// equal singular values ([`Truncation::keep_multiplets`]): the derivative of such factors is refused unless the loss
-    /// does not see it.
+    /// Singular vectors have a common phase that is nobody's choice: a loss may not depend on it. The cut should not
+    /// part equal singular values ([`Truncation::keep_multiplets`]): the derivative of such factors is refused unless
+    /// the loss does not see it.
     ///
     /// # Errors
     /// As [`Tensor::svd`].
@@ -225,7 +225,7 @@ pub(super) fn qr_rule<'t, T: Scalar>(
     let diagonal: Vec<T::Real> = as_view(&r.value)?.diag().iter().map(|x| x.re()).collect();
     if let Some(i) = vanishing(&diagonal) {
         let what = format!(
-            "column {i} depends on those before it, and the factors have no derivative there; use svd or reorder the legs"
+            "column {i} depends on those before it, so the factors have no derivative; use svd or reorder the legs"
         );
         return Err(gauge(pull, what));
     }

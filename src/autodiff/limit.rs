@@ -2,17 +2,17 @@
 //!
 //! The rules divide by differences of values. Where two coincide, a loss that does not depend on the choice of their
 //! vectors has a cotangent whose element vanishes there: the quotient is 0/0, and its limit is not zero. (For `L = tr C
-//! f(A)` it is `f'(w)` times an element of `C`.) The limit belongs to second derivatives of the loss, which the cotangents
-//! do not have. So the computation is done again with the values moved apart by a small distance `d`, and again with `2 d`
-//! and `4 d`, the vectors being what they were; there the rules hold as they stand, and
+//! f(A)` it is `f'(w)` times an element of `C`.) The limit belongs to second derivatives of the loss, which the
+//! cotangents do not have. So the computation is done again with the values moved apart by a small distance `d`, and
+//! again with `2 d` and `4 d`, the vectors being what they were; there the rules hold as they stand, and
 //!
 //! ```text
 //!   G = ( 8 G(d) - 6 G(2 d) + G(4 d) ) / 3   + O(d^3)
 //! ```
 //!
 //! is the derivative at coinciding values (Richardson). On the way it shows whether there is one: what is divided by a
-//! distance has to vanish with it, and with other vectors of the same values the gradient has to be the same. Where it is
-//! not so, the loss depends on the choice, and the node is named.
+//! distance has to vanish with it, and with other vectors of the same values the gradient has to be the same. Where it
+//! is not so, the loss depends on the choice, and the node is named.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -88,9 +88,10 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Of values in order. Neighbours count as equal if they differ by less than a small share of themselves, or by what
-    /// rounding does to the largest: just above, a quotient has lost half of its digits or so to rounding, while small
-    /// values that are well apart for their size stay apart. With `singular` a value can vanish, and the smallest come last.
+    /// Of values in order. Neighbours count as equal if they differ by less than a small share of themselves, or by
+    /// what rounding does to the largest: just above, a quotient has lost half of its digits or so to rounding, while
+    /// small values that are well apart for their size stay apart. With `singular` a value can vanish, and the smallest
+    /// come last.
     pub(super) fn of<R: Real>(values: &[R], singular: bool) -> Self {
         let unit = unit(values);
         let (share, rounding, zero) = (precision::<R>(0.62), precision::<R>(0.85) * unit, precision::<R>(0.75) * unit);
@@ -130,8 +131,8 @@ impl Groups {
     }
 
     /// Moves values that coincide apart, and singular ones that vanish away from zero, the order being kept: ascending
-    /// eigenvalues or descending singular values. The step is in proportion to the values, so that functions as the root
-    /// stay smooth over it.
+    /// eigenvalues or descending singular values. The step is in proportion to the values, so that functions as the
+    /// root stay smooth over it.
     pub(super) fn moved_apart<R: Real>(&self, values: &mut [R], limit: Option<&Limit>, singular: bool) {
         let Some(limit) = limit else { return };
         // Values that vanish stay below all others.
@@ -152,11 +153,11 @@ impl Groups {
         }
     }
 
-    /// Vectors that would have done as well, where the limit asks for them: which one takes the place of each, and whether
-    /// the left one is to change its sign.
+    /// Vectors that would have done as well, where the limit asks for them: which one takes the place of each, and
+    /// whether the left one is to change its sign.
     ///
-    /// Those of coinciding values are taken in the opposite order. Those of vanishing singular values are not tied to their
-    /// partners either.
+    /// Those of coinciding values are taken in the opposite order. Those of vanishing singular values are not tied to
+    /// their partners either.
     pub(super) fn turned(&self, limit: Option<&Limit>, singular: bool) -> Option<Vec<(usize, bool)>> {
         limit.filter(|limit| limit.turned)?;
         let place = |i: usize| {
@@ -166,8 +167,8 @@ impl Groups {
         Some((0..self.numbers.len()).map(place).collect())
     }
 
-    /// Refuses coinciding or vanishing values among the `active` ones, and such as coincide with one of these, on a tape
-    /// that is not a copy with values moved apart.
+    /// Refuses coinciding or vanishing values among the `active` ones, and such as coincide with one of these, on a
+    /// tape that is not a copy with values moved apart.
     pub(super) fn refuse_coincidence<T: Scalar>(&self, pull: &Pull<'_, '_, T>, active: Range<usize>) -> Result<()> {
         if pull.tape.limit.is_some() {
             return Ok(());
@@ -261,8 +262,8 @@ fn depends(at: &Error) -> Error {
             node: *node,
             operation,
             what: format!(
-                "values {first} to {last} coincide or vanish, here or after it, and the derivative of the loss depends on the choice of their \
-                 vectors; {WAY_OUT}"
+                "values {first} to {last} coincide or vanish, here or after it, and the derivative of the loss \
+                 depends on the choice of their vectors; {WAY_OUT}"
             ),
         },
         other => Error::Tape { what: format!("the limit of derivatives: {other}") },
@@ -280,8 +281,8 @@ fn vanishes(near: &[Sight], far: &[Sight], tolerance: f64) -> Result<()> {
             node: near.node,
             operation: near.operation,
             what: format!(
-                "values coincide or vanish, and the loss depends on the choice of their vectors ({:.1e} of a cotangent of size \
-                 {:.1e}); {WAY_OUT}",
+                "values coincide or vanish, and the loss depends on the choice of their vectors ({:.1e} of a \
+                 cotangent of size {:.1e}); {WAY_OUT}",
                 near.size, near.scale
             ),
         }),

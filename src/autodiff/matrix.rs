@@ -1,7 +1,7 @@
 //! Matrices and vectors on a tape, as the rules of factorisations are written.
 //!
-//! A matrix has the legs [`ROW`] and [`COL`], a vector the leg [`COL`] or [`ROW`]; times a matrix, element by element, the
-//! first scales its columns and the second its rows.
+//! A matrix has the legs [`ROW`] and [`COL`], a vector the leg [`COL`] or [`ROW`]; times a matrix, element by element,
+//! the first scales its columns and the second its rows.
 
 use super::rules;
 use super::tape::{Tape, Var};

@@ -26,9 +26,9 @@
 //! [`Var::hessian_vector`] is the second derivative along a direction.
 //!
 //! # Equal and vanishing values
-//! The vectors of equal eigenvalues or singular values are arbitrary up to a rotation among them, and those of vanishing
-//! singular values even more. A loss that does not depend on that choice has a derivative nevertheless, and gets it: the
-//! limit of the derivatives with the values moved apart. One that does is refused, with the node named
+//! The vectors of equal eigenvalues or singular values are arbitrary up to a rotation among them, and those of
+//! vanishing singular values even more. A loss that does not depend on that choice has a derivative nevertheless, and
+//! gets it: the limit of the derivatives with the values moved apart. One that does is refused, with the node named
 //! ([`Error::Gauge`](crate::Error::Gauge)). `docs/autodiff.md` has the equations.
 //!
 //! # Memory

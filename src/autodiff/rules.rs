@@ -1,8 +1,8 @@
 //! From the cotangents of what an operation made to those of what it was done to.
 //!
 //! The cotangent of `X` is `dL/d conj(X)`. A rule is made of the tape's own operations on [`Pull::input`] and
-//! [`Pull::output`]. For a linear map it is the adjoint; for a holomorphic function `g conj(f')`; where a result is real
-//! by its nature, only the real part of its cotangent counts.
+//! [`Pull::output`]. For a linear map it is the adjoint; for a holomorphic function `g conj(f')`; where a result is
+//! real by its nature, only the real part of its cotangent counts.
 
 use super::backward::Pull;
 use super::elementwise;
@@ -98,8 +98,8 @@ pub(super) fn identity<T: Scalar>(a: &Leg, b: &Leg) -> Result<Tensor<T>> {
     Tensor::from_array([a.clone(), b.clone()], eye)
 }
 
-/// The cotangent of one operand of a contraction: that of the result contracted with the conjugate of the other operand,
-/// over the legs that the other operand left on the result.
+/// The cotangent of one operand of a contraction: that of the result contracted with the conjugate of the other
+/// operand, over the legs that the other operand left on the result.
 ///
 /// ```text
 ///   rows -- A -- summed -- B -- cols        dA = rows -- g -- cols -- conj(B) -- summed

@@ -56,8 +56,8 @@ pub(super) fn expm_rule<'t, T: Scalar>(pull: &Pull<'t, '_, T>, g: &Var<'t, T>) -
 }
 
 impl<'t, T: Scalar> Var<'t, T> {
-    /// The `X` with `sum over cols of A[rows, cols] X[cols, ..] = B[rows, ..]`: `self` is `A`, and `rows` are its legs that
-    /// are not `cols`, which `b` has to have; the others of `b` become legs of `X`.
+    /// The `X` with `sum over cols of A[rows, cols] X[cols, ..] = B[rows, ..]`: `self` is `A`, and `rows` are its legs
+    /// that are not `cols`, which `b` has to have; the others of `b` become legs of `X`.
     ///
     /// # Errors
     /// [`Error::Leg`] if a leg is unknown, or a row of `A` is not on `b`; as [`linalg::solve`].

@@ -1,7 +1,7 @@
 //! The rules of eigenvalues and singular values.
 //!
-//! With `o` the product element by element, `skew(M) = (M - M^H) / 2`, `g` the cotangents, and everything real by nature
-//! replaced by its real part:
+//! With `o` the product element by element, `skew(M) = (M - M^H) / 2`, `g` the cotangents, and everything real by
+//! nature replaced by its real part:
 //!
 //! ```text
 //!   A = V w V^H      gA = V [ gw + F o skew(V^H gV) ] V^H,                            F_ij = 1 / (w_j - w_i)
@@ -11,9 +11,9 @@
 //!                    KU = skew(U^H gU), KV = skew(V^H gV)
 //! ```
 //!
-//! (Liao, Liu, Wang, Xiang, Phys. Rev. X 9, 031041, 2019; Wan and Zhang, arXiv:1909.02659, for the diagonal of `G o (KU -
-//! KV)`, which complex matrices need.) Where an SVD is cut, the dropped vectors are kept for the derivative. They come in
-//! as the columns `p` whose cotangents vanish: for `a` the kept ones and `D_pa = s_a^2 - s_p^2`,
+//! (Liao, Liu, Wang, Xiang, Phys. Rev. X 9, 031041, 2019; Wan and Zhang, arXiv:1909.02659, for the diagonal of `G o (KU
+//! - KV)`, which complex matrices need.) Where an SVD is cut, the dropped vectors are kept for the derivative. They
+//! come in as the columns `p` whose cotangents vanish: for `a` the kept ones and `D_pa = s_a^2 - s_p^2`,
 //!
 //! ```text
 //!   gA += U_p [(Mu s_a + s_p Mv) / D] V_a^H + U_a [(Mu^H s_p + s_a Mv^H) / D^T] V_p^H,   Mu = U_p^H gU, Mv = V_p^H gV,
@@ -40,8 +40,8 @@ fn phases_open<T: Scalar>(pull: &Pull<'_, '_, T>, k: &Var<'_, T>, scale: f64) ->
     Err(gauge(
         pull,
         format!(
-            "the loss changes with the phases of the vectors, by {diagonal:.1e}, and these are not determined; make it a function \
-         of projectors or products in which they cancel"
+            "the loss changes with the phases of the vectors, by {diagonal:.1e}, and these are not determined; \
+             make it a function of projectors or products in which they cancel"
         ),
     ))
 }
@@ -230,8 +230,8 @@ pub(super) fn svd_rule<'t, T: Scalar>(
     Ok(vec![Some(sum)])
 }
 
-/// What vanishing values that were dropped add to a derivative that is to be differentiated again: nothing now, but they
-/// change with the matrix.
+/// What vanishing values that were dropped add to a derivative that is to be differentiated again: nothing now, but
+/// they change with the matrix.
 ///
 /// With `R = A - U s V^H` over all values that do not vanish, their part of the rule is a series,
 ///

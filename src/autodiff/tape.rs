@@ -49,8 +49,8 @@ pub(super) struct Slot {
 
 /// A tensor and its place on a [`Tape`].
 ///
-/// A constant has no place, and what is made of constants alone is a constant and leaves nothing on the tape. Cloning is
-/// cheap; elements are shared.
+/// A constant has no place, and what is made of constants alone is a constant and leaves nothing on the tape. Cloning
+/// is cheap; elements are shared.
 #[derive(Clone)]
 pub struct Var<'t, T: Scalar> {
     pub(super) tape: &'t Tape<T>,

@@ -93,8 +93,8 @@ impl<T: Scalar> Tensor<T> {
     /// The same elements for every value of new legs, which come first.
     ///
     /// # Errors
-    /// [`Error::Leg`] if a name would occur twice, [`Error::Empty`] for a leg of dimension zero; [`Error::Memory`] if the
-    /// result does not fit into memory.
+    /// [`Error::Leg`] if a name would occur twice, [`Error::Empty`] for a leg of dimension zero; [`Error::Memory`] if
+    /// the result does not fit into memory.
     pub fn expand(&self, new: &[Leg]) -> Result<Self> {
         let legs: Vec<Leg> = new.iter().chain(&self.legs).cloned().collect();
         leg::check(&legs)?;

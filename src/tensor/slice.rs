@@ -98,8 +98,8 @@ impl<T: Scalar> Tensor<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Empty`] for no symbols; [`Error::Leg`] if there is no leg `name`; [`Error::Symbol`] for a symbol that is
-    /// not below its dimension; [`Error::Shape`] if the tensor has another number of samples.
+    /// [`Error::Empty`] for no symbols; [`Error::Leg`] if there is no leg `name`; [`Error::Symbol`] for a symbol that
+    /// is not below its dimension; [`Error::Shape`] if the tensor has another number of samples.
     pub fn gather(&self, name: impl AsRef<str>, symbols: &[usize], batch: impl AsRef<str>) -> Result<Self> {
         let (name, batch) = (name.as_ref(), batch.as_ref());
         let own = name != batch && self.has_leg(batch);
