@@ -118,6 +118,37 @@ pub enum Error {
         /// What to change.
         way_out: String,
     },
+    /// A tape used for what it cannot do: values of another tape, a loss that is not one number.
+    #[error("{what}")]
+    Tape {
+        /// What was asked, and what to do in its place.
+        what: String,
+    },
+    /// A factorisation that has no derivative for the loss at hand.
+    #[error("{operation} (node {node}): {what}")]
+    Gauge {
+        /// The node of the tape.
+        node: usize,
+        /// The factorisation.
+        operation: &'static str,
+        /// On which choice the loss depends, and the way out.
+        what: String,
+    },
+    /// Equal or vanishing values of a factorisation, where a derivative is a limit that cannot be written on a tape.
+    #[error(
+        "{operation} (node {node}): values {first} to {last} coincide or vanish, so the derivative is a limit, which \
+         `gradient` and `hessian_vector` can take and a gradient on the tape cannot"
+    )]
+    Degenerate {
+        /// The node of the tape.
+        node: usize,
+        /// The factorisation.
+        operation: &'static str,
+        /// The first of the values, from 0.
+        first: usize,
+        /// The last of the values.
+        last: usize,
+    },
     /// Text or bytes that are not of the expected format.
     #[error("{what}")]
     Format {
@@ -191,6 +222,13 @@ pub enum Place {
     File(PathBuf),
     /// A tensor by name.
     Tensor(String),
+    /// A node of a tape.
+    Node {
+        /// Its number, from 0.
+        node: usize,
+        /// What it does.
+        operation: &'static str,
+    },
 }
 
 impl fmt::Display for Place {
@@ -201,6 +239,7 @@ impl fmt::Display for Place {
             Place::Sample(sample) => write!(f, "sample {sample}"),
             Place::File(path) => write!(f, "{}", path.display()),
             Place::Tensor(name) => write!(f, "tensor {name}"),
+            Place::Node { node, operation } => write!(f, "node {node} ({operation})"),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! - To fit a Born machine: [`BornMps`], [`Run`] of [`TwoSite`] sweeps or [`AdamRun`](train::AdamRun), and the traits
 //!   [`GenerativeModel`], [`Conditional`] and [`Marginal`] for what comes after.
 //! - For states and operators on a chain: [`chain`]; for tensors with named legs: [`Tensor`].
+//! - For derivatives of what tensors make, factorisations included: [`autodiff`].
 //! - For files: [`data`] reads data sets, [`io`] models and checkpoints.
 //!
 //! ```
@@ -29,6 +30,7 @@ compile_error!(
      `--no-default-features --features faer` (pure Rust)"
 );
 
+pub mod autodiff;
 pub mod chain;
 pub mod cli;
 pub mod data;

@@ -19,13 +19,16 @@
 
 mod arithmetic;
 mod contract;
+mod elementwise;
 mod factorise;
+pub(crate) mod functions;
 mod layout;
 mod leg;
 mod permute;
 #[doc(hidden)]
 pub mod reference;
 mod reshape;
+mod slice;
 #[allow(clippy::module_inception)]
 mod tensor;
 
