@@ -36,6 +36,7 @@ pub mod error;
 pub mod io;
 pub mod linalg;
 pub mod model;
+pub mod network;
 pub mod random;
 pub mod report;
 pub mod scalar;
