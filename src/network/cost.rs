@@ -44,6 +44,18 @@ impl Objective {
             Objective::Combined { factor } => (flops.exp2() + factor * size.exp2()).log2(),
         }
     }
+
+    /// What is to be small, for a sliced contraction; its sizes are bounded anyhow.
+    pub(super) fn value(self, cost: &Cost) -> f64 {
+        match self {
+            Objective::Flops | Objective::Size | Objective::Peak => cost.log2_flops,
+            Objective::Write => cost.log2_write,
+            Objective::Combined { factor } => {
+                let (flops, write) = (cost.log2_flops, cost.log2_write);
+                flops + (1.0 + factor * (write - flops).exp2()).log2()
+            }
+        }
+    }
 }
 
 /// The cost of a contraction; every number is a logarithm to base 2.

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::cost::Objective;
 use super::equation::Equation;
+use super::order::{Bare, Sliced, Subsets, slice_to};
 use super::plan::Plan;
-use super::search::{Found, Search};
+use super::search::Search;
 use crate::error::{Error, Result};
 use crate::random::Seed;
 use crate::scalar::Kind;
@@ -105,58 +106,97 @@ impl Planner {
             return Err(Error::setting("patience", self.patience, "give a number, or infinity"));
         }
         let start = Instant::now();
-        let plan = |limit: Option<f64>, seconds: f64| -> Result<Option<Plan>> {
-            let search = Search {
-                equation,
-                objective: self.objective,
-                seed,
-                deadline: Duration::try_from_secs_f64(seconds).ok().and_then(|time| start.checked_add(time)),
-                rounds: self.rounds,
-                patience: self.patience,
-                limit,
-            };
-            let Some(Found { bare, sliced, .. }) = search.run() else { return Ok(None) };
-            Plan::new(equation, &bare.tree(), &sliced).map(Some)
+        let after = |share: f64| {
+            let time = Duration::try_from_secs_f64(share * time.as_secs_f64()).ok();
+            time.and_then(|time| start.checked_add(time))
         };
-        let seconds = time.as_secs_f64();
-        match self.memory {
-            Memory::Unlimited => {
-                plan(None, seconds)?.ok_or(Error::Empty { what: "the list of tensors of a network".into() })
-            }
+        let (limit, share) = match self.memory {
+            Memory::Unlimited => (None, 1.0),
             Memory::Elements(limit) if limit.is_nan() => {
-                Err(Error::setting("log2_size", limit, "give the logarithm of a number of elements"))
+                return Err(Error::setting("log2_size", limit, "give the logarithm of a number of elements"));
             }
-            Memory::Elements(limit) => plan(Some(limit), seconds)?.ok_or_else(|| Error::Memory {
-                what: "the smallest result of the contraction".into(),
+            // Slicing takes its time, too.
+            Memory::Elements(limit) => (Some(limit), 0.7),
+            // The largest of several that are there at once.
+            Memory::Bytes(bytes, kind) => (Some((bytes as f64 / kind.bytes() as f64).log2() - 1.0), 0.7),
+        };
+        let search = Search {
+            equation,
+            objective: self.objective,
+            seed,
+            deadline: after(share),
+            rounds: self.rounds,
+            patience: self.patience,
+            limit,
+        };
+        let trees = search.run();
+        let Some(first) = trees.first() else {
+            return Err(Error::Empty { what: "the list of tensors of a network".into() });
+        };
+        let free = Plan::new(equation, &first.tree(), &[])?;
+        let slicer = Slicer { planner: self, equation, trees: &trees, seed, deadline: after(1.0) };
+        match self.memory {
+            Memory::Unlimited => Ok(free),
+            Memory::Elements(limit) if free.cost().log2_size <= limit => Ok(free),
+            Memory::Elements(limit) => slicer.best(limit)?.ok_or_else(|| Error::Memory {
+                what: "the largest result of the contraction, with every index sliced,".into(),
                 needed: 1,
                 ceiling: limit.exp2() as u64,
-                way_out: "no slicing makes it smaller: raise the limit".into(),
+                way_out: "raise the limit".into(),
             }),
+            Memory::Bytes(bytes, kind) if free.peak_bytes(kind) <= bytes => Ok(free),
             Memory::Bytes(bytes, kind) => {
-                let elements = (bytes as f64 / kind.bytes() as f64).log2();
-                let free = plan(None, 0.5 * seconds)?;
-                if let Some(plan) = free.filter(|plan| plan.peak_bytes(kind) <= bytes) {
-                    return Ok(plan);
-                }
-                // The largest result that fits is not known before the plan is: its share of the peak varies.
-                let mut least = u64::MAX;
-                let mut limit = elements - 1.0;
+                // The share of the largest result in the peak is not known before the plan is.
+                let (mut limit, mut least) = (limit.unwrap_or(0.0).floor(), free.peak_bytes(kind));
                 while limit > -1.0 {
-                    if let Some(found) = plan(Some(limit), 0.5 * seconds + 0.5 * seconds)? {
+                    if let Some(found) = slicer.best(limit)? {
                         least = least.min(found.peak_bytes(kind));
                         if found.peak_bytes(kind) <= bytes {
                             return Ok(found);
                         }
                     }
-                    limit -= 0.5;
+                    limit -= 1.0;
                 }
                 Err(Error::Memory {
                     what: "the contraction, with the indices sliced,".into(),
                     needed: least,
                     ceiling: bytes,
-                    way_out: "no slicing keeps within the memory: allow more, or use fewer open indices".into(),
+                    way_out: "no slicing keeps within the memory: allow more, or leave fewer indices open".into(),
                 })
             }
         }
+    }
+}
+
+/// Slices the trees that a search has found.
+struct Slicer<'a> {
+    planner: &'a Planner,
+    equation: &'a Equation,
+    trees: &'a [Bare],
+    seed: Seed,
+    deadline: Option<Instant>,
+}
+
+impl Slicer<'_> {
+    /// The cheapest plan whose results have at most `2^limit` elements; the first tree is sliced in any case, the
+    /// others as long as there is time.
+    fn best(&self, limit: f64) -> Result<Option<Plan>> {
+        let objective = self.planner.objective;
+        let mut room = Subsets::default();
+        let mut best: Option<Plan> = None;
+        for (number, bare) in self.trees.iter().enumerate() {
+            if number > 0 && self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                break;
+            }
+            let seed = self.seed.derive("slices", number as u64);
+            let sliced = slice_to(self.equation, bare, objective, limit, &mut room, seed);
+            let Some(Sliced { bare, indices }) = sliced else { continue };
+            let plan = Plan::new(self.equation, &bare.tree(), &indices)?;
+            let better = |other: &Plan| objective.value(plan.cost()) < objective.value(other.cost());
+            if best.as_ref().is_none_or(better) {
+                best = Some(plan);
+            }
+        }
+        Ok(best)
     }
 }

@@ -4,9 +4,7 @@ use std::time::Instant;
 
 use super::cost::Objective;
 use super::equation::Equation;
-use super::order::{
-    Bare, Family, Graph, Schedule, Sliced, State, Subsets, anneal, reconfigure, reduce, slice_to, start,
-};
+use super::order::{Bare, Family, Graph, Schedule, State, Subsets, anneal, reconfigure, reduce, start};
 use super::plan::frugal_peak;
 use crate::random::Seed;
 
@@ -35,12 +33,6 @@ pub(super) struct Search<'a> {
     pub limit: Option<f64>,
 }
 
-/// What a search found: the best tree and the numbers of the indices that are sliced.
-pub(super) struct Found {
-    pub bare: Bare,
-    pub sliced: Vec<usize>,
-}
-
 #[derive(Clone)]
 struct Candidate {
     score: f64,
@@ -55,36 +47,34 @@ impl Search<'_> {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    pub(super) fn run(&self) -> Option<Found> {
+    /// The best trees that were found, the best first; empty only for a network without tensors.
+    pub(super) fn run(&self) -> Vec<Bare> {
         let whole = Graph::new(self.equation, &[], true);
         let smaller = reduce(&whole);
         let graph = &smaller.graph;
         let mut room = Subsets::default();
-        let best = if graph.tensors <= EXACT {
+        let mut best = if graph.tensors <= EXACT {
             // Measured from a greedy order, so that powers of two stay within range.
             let bare = start(graph, Family::Greedy, 0, self.seed, self.objective, &mut room);
             let shift = State::new(graph, self.objective, bare.clone()).total();
             let exact = if shift.is_finite() { room.best_tree(graph, self.objective, shift) } else { None };
-            exact.unwrap_or(bare)
+            vec![exact.unwrap_or(bare)]
         } else {
-            let mut rounds = Rounds { search: self, graph, room: &mut room, elite: Vec::new(), work: 0.0 };
-            rounds.run()?
+            Rounds { search: self, graph, room: &mut room, elite: Vec::new(), work: 0.0 }.run()
         };
-        let mut state = State::new(&whole, self.objective, smaller.expand(&best));
-        let limit = self.limit.unwrap_or(f64::INFINITY);
-        let small = state.bare.leaves <= 2000;
-        if small {
-            reconfigure(&mut state, FINAL_WIDTH, f64::INFINITY, &mut room, self.grace());
+        for (place, bare) in best.iter_mut().enumerate() {
+            *bare = smaller.expand(bare);
+            // Only the first is certain to be used.
+            if place == 0 {
+                let mut state = State::new(&whole, self.objective, bare.clone());
+                reconfigure(&mut state, FINAL_WIDTH, f64::INFINITY, &mut room, self.grace());
+                *bare = state.bare;
+            }
         }
-        let bare = state.bare;
-        if limit.is_infinite() {
-            return Some(Found { bare, sliced: Vec::new() });
-        }
-        let Sliced { bare, indices, .. } = slice_to(self.equation, &bare, self.objective, limit, &mut room, self.seed)?;
-        Some(Found { bare, sliced: indices })
+        best
     }
 
-    /// The last touches may take a little longer than was asked for.
+    /// The last touches may take a twentieth of a second longer than was asked for.
     fn grace(&self) -> Option<Instant> {
         self.deadline.map(|deadline| deadline + std::time::Duration::from_millis(50))
     }
@@ -100,7 +90,7 @@ struct Rounds<'a> {
 }
 
 impl Rounds<'_> {
-    fn run(&mut self) -> Option<Bare> {
+    fn run(&mut self) -> Vec<Bare> {
         let mut idle = 0;
         for round in 0..self.search.rounds.unwrap_or(usize::MAX) {
             let before = self.best();
@@ -113,7 +103,7 @@ impl Rounds<'_> {
                 break;
             }
         }
-        self.elite.first().map(|best| best.bare.clone())
+        self.elite.iter().map(|best| best.bare.clone()).collect()
     }
 
     fn best(&self) -> f64 {
@@ -141,10 +131,8 @@ impl Rounds<'_> {
             starts.truncate(KEPT);
             if round == 0 {
                 // Without annealing first: it is quick, and enough for what is easy.
-                if let Some(first) = starts.first().cloned() {
-                    if !self.improve(first, 0, 0) {
-                        return false;
-                    }
+                if starts.first().cloned().is_some_and(|first| !self.improve(first, 0, 0)) {
+                    return false;
                 }
             }
             chosen.extend(starts);

@@ -302,9 +302,9 @@ fn refine(graph: &Hypergraph, sides: &mut [bool], most: u32) -> f64 {
     let mut gains = vec![0.0; n];
     loop {
         let mut heap = BinaryHeap::new();
-        for v in 0..n {
-            gains[v] = gain(graph, &pins, sides, v);
-            heap.push(Move { gain: gains[v], vertex: v as u32 });
+        for (v, slot) in gains.iter_mut().enumerate() {
+            *slot = gain(graph, &pins, sides, v);
+            heap.push(Move { gain: *slot, vertex: v as u32 });
         }
         let mut moved = vec![false; n];
         let mut trail = Vec::new();
@@ -349,7 +349,7 @@ fn refine(graph: &Hypergraph, sides: &mut [bool], most: u32) -> f64 {
             }
             heap.extend(held.drain(..));
             let fits = balanced(&weights);
-            if (fits && !started_balanced) || (fits && now < least - 1e-9) {
+            if fits && (!started_balanced || now < least - 1e-9) {
                 (least, kept) = (now, trail.len());
                 started_balanced = true;
             }

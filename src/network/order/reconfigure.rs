@@ -69,8 +69,8 @@ impl Subsets {
         for subset in 1..=all {
             let low = subset.trailing_zeros() as usize;
             let rest = (subset & (subset - 1)) * words;
-            for w in 0..words {
-                self.unions[subset * words + w] = self.unions[rest + w] | leaf[low][w];
+            for (w, word) in leaf[low].iter().enumerate() {
+                self.unions[subset * words + w] = self.unions[rest + w] | word;
             }
         }
         self.sets.clear();
@@ -83,8 +83,8 @@ impl Subsets {
         self.split.resize(all + 1, 0);
         for subset in 1..=all {
             let (here, there) = (subset * words, (all & !subset) * words);
-            for w in 0..words {
-                self.sets[here + w] = self.unions[here + w] & (self.unions[there + w] | outside[w]);
+            for (w, word) in outside.iter().enumerate() {
+                self.sets[here + w] = self.unions[here + w] & (self.unions[there + w] | word);
             }
             self.size[subset] = graph.size(&self.sets[here..here + words]);
             // In the flops of a split of S into A and B stands the square root of each of the three sizes.

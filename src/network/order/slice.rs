@@ -17,9 +17,15 @@ pub(crate) struct Sliced {
 
 /// Subtrees of so many leaves are made anew after each slice.
 const WIDTH: usize = 8;
+/// What a result above the limit is charged for each factor of two: it takes a slice more, and that up to doubles the
+/// work.
+const PENALTY: f64 = 1.0;
+/// Sweeps of annealing after each slice.
+const SWEEPS: usize = 80;
 
 /// Slices indices of `bare` until no result has more than `2^limit` elements, the one that costs least at a time, and
-/// puts the tree in order again after each. `None` if even with every index sliced a result is larger.
+/// anneals the tree after each, what is still too large being charged. `None` if even with every index sliced a result
+/// is larger.
 pub(crate) fn slice_to(
     equation: &Equation,
     bare: &Bare,
@@ -33,12 +39,9 @@ pub(crate) fn slice_to(
     loop {
         let graph = Graph::new(equation, &indices, false);
         let mut state = State::new(&graph, objective, bare);
-        if !indices.is_empty() {
-            reconfigure(&mut state, WIDTH, limit, room, None);
-        }
+        settle(&mut state, limit, room, seed, indices.len() as u64);
         if state.largest() <= limit + 1e-9 {
-            let (bare, indices) = settle(equation, state, indices, limit, room, seed);
-            return Some(Sliced { bare, indices });
+            return Some(without_spare(equation, state.bare, objective, indices, limit));
         }
         let bit = cheapest(&state, limit)?;
         indices.extend(&graph.members[bit]);
@@ -46,64 +49,59 @@ pub(crate) fn slice_to(
     }
 }
 
-/// Anneals the sliced tree gently within the limit, and takes slices back that are no longer needed.
-fn settle(
-    equation: &Equation,
-    state: State,
-    mut indices: Vec<usize>,
-    limit: f64,
-    room: &mut Subsets,
-    seed: Seed,
-) -> (Bare, Vec<usize>) {
-    let mut state = state;
-    let schedule = Schedule { from: 4.0, to: 12.0, sweeps: 200, limit, penalty: 4.0 };
-    let before = (state.bare.clone(), state.total());
-    anneal(&mut state, &schedule, &mut seed.stream("sliced", indices.len() as u64), None);
-    reconfigure(&mut state, WIDTH, limit, room, None);
-    if state.largest() > limit + 1e-9 || state.total() > before.1 {
-        state = State::new(state.graph, state.objective, before.0);
+/// Anneals a tree gently, what is above the limit being charged, if that helps.
+fn settle(state: &mut State, limit: f64, room: &mut Subsets, seed: Seed, number: u64) {
+    let charged = |state: &State| {
+        let inner = state.bare.leaves as u32..state.bare.nodes() as u32;
+        log2_sum(inner.map(|node| state.step_cost(node) + PENALTY * (state.size[node as usize] - limit).max(0.0)))
+    };
+    let before = (charged(state), state.bare.clone());
+    let schedule = Schedule { from: 3.0, to: 10.0, sweeps: SWEEPS, limit, penalty: PENALTY };
+    anneal(state, &schedule, &mut seed.stream("slicing", number), None);
+    reconfigure(state, WIDTH, limit, room, None);
+    if charged(state) > before.0 {
+        *state = State::new(state.graph, state.objective, before.1);
     }
-    let objective = state.objective;
-    let mut bare = state.bare;
+}
+
+/// Takes slices back that are no longer needed.
+fn without_spare(equation: &Equation, bare: Bare, objective: Objective, mut indices: Vec<usize>, limit: f64) -> Sliced {
     let mut place = 0;
     while place < indices.len() {
         let mut fewer = indices.clone();
         fewer.remove(place);
         let graph = Graph::new(equation, &fewer, false);
-        let state = State::new(&graph, objective, bare.clone());
-        if state.largest() <= limit + 1e-9 {
+        if State::new(&graph, objective, bare.clone()).largest() <= limit + 1e-9 {
             indices = fewer;
-            bare = state.bare;
         } else {
             place += 1;
         }
     }
-    (bare, indices)
+    Sliced { bare, indices }
 }
 
-/// The index of a result above the limit whose slicing leaves the least to do in all.
+/// The index of a result above the limit whose slicing leaves the least to do in all, with what is then still charged.
 fn cheapest(state: &State, limit: f64) -> Option<usize> {
     let graph = state.graph;
-    let inner = state.bare.leaves as u32..state.bare.nodes() as u32;
-    let largest = inner.clone().max_by(|&a, &b| state.size[a as usize].total_cmp(&state.size[b as usize]))?;
-    let unions: Vec<u64> = inner
-        .clone()
-        .flat_map(|node| {
-            let [a, b] = state.bare.of(node).unwrap_or_default();
-            let (a, b) = (state.set(a), state.set(b));
-            (0..graph.words).map(move |w| a[w] | b[w]).collect::<Vec<_>>()
-        })
-        .collect();
-    let over = state.size[largest as usize] > limit;
-    let candidates = bits_of(state.set(largest)).filter(|&bit| over && graph.log_dims[bit] > 0.0);
+    let inner: Vec<u32> = (state.bare.leaves as u32..state.bare.nodes() as u32).collect();
+    let mut unions: Vec<u64> = Vec::with_capacity(inner.len() * graph.words);
+    let mut candidates = vec![0; graph.words];
+    for &node in &inner {
+        let [a, b] = state.bare.of(node).unwrap_or_default();
+        unions.extend(state.set(a).iter().zip(state.set(b)).map(|(a, b)| a | b));
+        if state.size[node as usize] > limit + 1e-9 {
+            candidates.iter_mut().zip(state.set(node)).for_each(|(all, word)| *all |= word);
+        }
+    }
     let after = |bit: usize| {
         let log = graph.log_dims[bit];
-        log2_sum(inner.clone().zip(unions.chunks_exact(graph.words)).map(|(node, union)| {
+        log2_sum(inner.iter().zip(unions.chunks_exact(graph.words)).map(|(&node, union)| {
             let n = node as usize;
-            let flops = state.flops[n] + if has(union, bit) { 0.0 } else { log };
-            let size = state.size[n] + if has(state.set(node), bit) { 0.0 } else { log };
-            state.objective.step(flops, size)
+            let flops = state.flops[n] - if has(union, bit) { log } else { 0.0 };
+            let size = state.size[n] - if has(state.set(node), bit) { log } else { 0.0 };
+            log + state.objective.step(flops, size) + PENALTY * (size - limit).max(0.0)
         }))
     };
+    let candidates = bits_of(&candidates).filter(|&bit| graph.log_dims[bit] > 0.0);
     candidates.map(|bit| (after(bit), bit)).min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))).map(|best| best.1)
 }

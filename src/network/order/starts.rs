@@ -50,13 +50,14 @@ pub(crate) fn start(
         }
         Family::Bisected => {
             // Now and then very uneven parts, as for networks with a long side.
-            let share = if index % 4 == 3 { between(0.7, 0.95) } else { between(0.52, 0.7) };
-            bisect(graph, Cutting { share, leave: if index % 2 == 0 { 8 } else { 24 } }, objective, room, &mut stream)
+            let share = if (index + 1).is_multiple_of(4) { between(0.7, 0.95) } else { between(0.52, 0.7) };
+            let leave = if index.is_multiple_of(2) { 8 } else { 24 };
+            bisect(graph, Cutting { share, leave }, objective, room, &mut stream)
         }
         Family::Swept => {
-            let along = [Along::Mode, Along::Ends, Along::Start][(index % 3) as usize];
-            let slope = if index < 3 { 0.0 } else { between(-4.0, 1.5).exp() };
-            let temperature = if index < 6 { 0.0 } else { between(0.0, 0.4) };
+            let along = [Along::Mode, Along::Given, Along::Ends, Along::Mode, Along::Start][(index % 5) as usize];
+            let slope = if index < 1 { 0.0 } else { between(-4.0, 2.5).exp() };
+            let temperature = if index < 5 { 0.0 } else { between(0.0, 0.4) };
             sweep(graph, Broom { temperature, slope, along }, &mut stream)
         }
     }

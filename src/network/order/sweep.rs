@@ -28,6 +28,8 @@ pub(crate) enum Along {
     Ends,
     /// The distance to the first tensor.
     Start,
+    /// The order in which the tensors were given, which often is that of a lattice or a circuit.
+    Given,
 }
 
 /// A sweep from one tensor over all others. Parts that are not connected are swept one after the other.
@@ -109,6 +111,11 @@ fn coordinate(graph: &Graph, legs: &[Vec<u32>], along: Along, stream: &mut Strea
         (start, from_start, end)
     };
     match along {
+        Along::Given => {
+            let (_, from_start, end) = ends(any);
+            let step = from_start[end as usize].max(1.0) / n as f64;
+            ((0..n).map(|t| t as f64 * step).collect(), 0)
+        }
         Along::Start => {
             let distance = distances(graph, legs, any);
             (distance, any)
@@ -121,7 +128,9 @@ fn coordinate(graph: &Graph, legs: &[Vec<u32>], along: Along, stream: &mut Strea
         Along::Mode => {
             let (start, from_start, end) = ends(any);
             let length = from_start[end as usize].max(1.0);
-            let mut mode = slowest_mode(graph, legs, &from_start);
+            // From anywhere: where several modes are as slow, as on a square, each start leads to another one.
+            let noise: Vec<f64> = (0..n).map(|_| stream.random()).collect();
+            let mut mode = slowest_mode(graph, legs, &noise);
             // The direction is free; the sweep starts at the low end.
             if mode[start as usize] > mode[end as usize] {
                 mode.iter_mut().for_each(|x| *x = -*x);
