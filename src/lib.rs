@@ -3,6 +3,7 @@
 //! - To fit a Born machine: [`BornMps`], [`Run`] of [`TwoSite`] sweeps or [`AdamRun`](train::AdamRun), and the traits
 //!   [`GenerativeModel`], [`Conditional`] and [`Marginal`] for what comes after.
 //! - For states and operators on a chain: [`chain`]; for tensors with named legs: [`Tensor`].
+//! - For networks of any shape, contraction orders and exact contraction: [`network`].
 //! - For files: [`data`] reads data sets, [`io`] models and checkpoints.
 //!
 //! ```

@@ -52,9 +52,9 @@ impl<T: Scalar> Contracted<T> {
 }
 
 /// A tensor times `2^exponent`.
-struct Scaled<T: Scalar> {
-    tensor: Tensor<T>,
-    exponent: i64,
+pub(super) struct Scaled<T: Scalar> {
+    pub tensor: Tensor<T>,
+    pub exponent: i64,
 }
 
 impl<T: Scalar> Network<T> {
@@ -206,29 +206,38 @@ impl<'a, T: Scalar> Steps<'a, T> {
         }
         for &(a, b) in tree.pairs() {
             let (a, b) = (take(a, &mut made)?, take(b, &mut made)?);
-            let (mut first, mut second) = (a.tensor, b.tensor);
-            let mut kept = Vec::new();
-            for leg in first.legs().to_vec() {
-                if second.has_leg(leg.name()) {
-                    let count = left.entry(leg.name().to_owned()).or_insert(2);
-                    if *count > 2 {
-                        // Something else has it: it is kept, and one tensor less has it from now on.
-                        *count -= 1;
-                        first = first.with_role(&leg, Role::Batch)?;
-                        second = second.with_role(&leg, Role::Batch)?;
-                        kept.push(leg);
-                    }
-                }
-            }
-            let mut result = contract(&first, &second)?;
-            drop((first, second));
-            for leg in &kept {
-                result = result.with_role(leg, Role::Bond)?;
-            }
-            made.push(Some(rescaled(result, a.exponent + b.exponent)?));
+            let result = join(&a.tensor, &b.tensor, |leg| {
+                let count = left.entry(leg.name().to_owned()).or_insert(2);
+                // Something else has it: it is kept, and one tensor less has it from now on.
+                let keep = *count > 2;
+                *count -= usize::from(keep);
+                keep
+            })?;
+            let exponent = a.exponent + b.exponent;
+            drop((a, b));
+            made.push(Some(rescaled(result, exponent)?));
         }
         made.pop().flatten().ok_or_else(|| Error::Empty { what: "the order of the plan".into() })
     }
+}
+
+/// Two tensors contracted over the legs that both have, except for those that are to be kept. All roles are those of
+/// bonds.
+pub(super) fn join<T: Scalar>(a: &Tensor<T>, b: &Tensor<T>, mut keep: impl FnMut(&Leg) -> bool) -> Result<Tensor<T>> {
+    let kept: Vec<&Leg> = a.legs().iter().filter(|leg| b.has_leg(leg) && keep(leg)).collect();
+    if kept.is_empty() {
+        return contract(a, b);
+    }
+    let (mut first, mut second) = (a.clone(), b.clone());
+    for leg in &kept {
+        first = first.with_role(leg, Role::Batch)?;
+        second = second.with_role(leg, Role::Batch)?;
+    }
+    let mut result = contract(&first, &second)?;
+    for leg in &kept {
+        result = result.with_role(leg, Role::Bond)?;
+    }
+    Ok(result)
 }
 
 fn plan_slices(plan: &Plan, name: &str) -> bool {
@@ -236,13 +245,13 @@ fn plan_slices(plan: &Plan, name: &str) -> bool {
 }
 
 /// The sum over all values of one leg.
-fn summed<T: Scalar>(tensor: &Tensor<T>, leg: &Leg) -> Result<Tensor<T>> {
+pub(super) fn summed<T: Scalar>(tensor: &Tensor<T>, leg: &Leg) -> Result<Tensor<T>> {
     let ones = Tensor::new([leg.with_role(Role::Bond)], vec![T::one(); leg.dim()])?;
     contract(&tensor.with_role(leg, Role::Bond)?, &ones)
 }
 
 /// The tensor with its largest element near one, unless it is near enough, and the power of two that was taken out.
-fn rescaled<T: Scalar>(tensor: Tensor<T>, exponent: i64) -> Result<Scaled<T>> {
+pub(super) fn rescaled<T: Scalar>(tensor: Tensor<T>, exponent: i64) -> Result<Scaled<T>> {
     let view = tensor.view_in_order(tensor.legs())?;
     let mut largest = 0.0_f64;
     for x in &view {

@@ -24,6 +24,7 @@ mod order;
 mod plan;
 mod planner;
 mod search;
+mod simplify;
 mod tree;
 
 pub use cost::{Cost, Objective};
@@ -32,4 +33,5 @@ pub use execute::Contracted;
 pub use network::{Bond, Network, Node};
 pub use plan::{Plan, Step};
 pub use planner::Planner;
+pub use simplify::{Rule, Simplify};
 pub use tree::ContractionTree;

@@ -33,6 +33,8 @@ pub struct Plan {
     tree: ContractionTree,
     sliced: Vec<usize>,
     cost: Cost,
+    /// Elements alive at once at the most: the number of which the cost has the logarithm.
+    peak: f64,
     steps: Vec<Step>,
 }
 
@@ -70,14 +72,15 @@ impl Plan {
         let steps: Vec<Step> = (tree.leaves()..tree.leaves() + tree.pairs().len())
             .map(|n| Step { log2_flops: state.flops[n], log2_size: state.size[n] })
             .collect();
+        let peak = peak(equation, &tree, sliced, &state, &leaf_copies);
         let cost = Cost {
             log2_flops: state.total_flops() + log2_slices,
             log2_write: super::order::log2_sum(steps.iter().map(|step| step.log2_size)) + log2_slices,
             log2_size: state.largest(),
-            log2_peak: peak(equation, &tree, sliced, &state, &leaf_copies),
+            log2_peak: peak.log2(),
             log2_slices,
         };
-        Ok(Plan { equation: equation.clone(), tree, sliced: sliced.to_vec(), cost, steps })
+        Ok(Plan { equation: equation.clone(), tree, sliced: sliced.to_vec(), cost, peak, steps })
     }
 
     /// The pattern that the plan is for.
@@ -120,8 +123,9 @@ impl Plan {
     /// `u64::MAX` if there are more.
     #[must_use]
     pub fn peak_bytes(&self, kind: Kind) -> u64 {
-        // Rounded up, and from a float beyond the range to its end.
-        (self.cost.log2_peak.exp2() * kind.bytes() as f64).ceil() as u64
+        // A size is the power of a sum of logarithms, and may be off in its last digits; a float beyond the range goes
+        // to its end.
+        (self.peak * (1.0 - 1e-12) * kind.bytes() as f64).ceil() as u64
     }
 
     /// As JSON: the equation, the pairs of the order, the names of the sliced indices and the cost.
@@ -233,7 +237,7 @@ fn schedule(state: &State, leaf_copies: &[bool]) -> (Vec<bool>, Vec<f64>) {
     (second_first, peak)
 }
 
-/// `log2` of the elements alive at once, as the steps of `tree` are done one after the other.
+/// The elements alive at once, as the steps of `tree` are done one after the other.
 fn peak(equation: &Equation, tree: &ContractionTree, sliced: &[usize], state: &State, leaf_copies: &[bool]) -> f64 {
     let elements = |node: usize| state.size[node].exp2();
     let held = |node: usize| if leaf_copies.get(node) == Some(&false) { 0.0 } else { elements(node) };
@@ -257,5 +261,5 @@ fn peak(equation: &Equation, tree: &ContractionTree, sliced: &[usize], state: &S
     let result = elements(tree.root());
     let last =
         base + result + if repeated { output.exp2() } else { 0.0 } + if sliced.is_empty() { 0.0 } else { result };
-    highest.max(last).log2()
+    highest.max(last)
 }

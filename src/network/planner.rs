@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::cost::Objective;
 use super::equation::Equation;
-use super::order::{Bare, Sliced, Subsets, slice_to};
+use super::order::{Bare, Sliced, Slicing, Subsets};
 use super::plan::Plan;
 use super::search::Search;
 use crate::error::{Error, Result};
@@ -116,9 +116,9 @@ impl Planner {
                 return Err(Error::setting("log2_size", limit, "give the logarithm of a number of elements"));
             }
             // Slicing takes its time, too.
-            Memory::Elements(limit) => (Some(limit), 0.7),
+            Memory::Elements(limit) => (Some(limit), 0.4),
             // The largest of several that are there at once.
-            Memory::Bytes(bytes, kind) => (Some((bytes as f64 / kind.bytes() as f64).log2() - 1.0), 0.7),
+            Memory::Bytes(bytes, kind) => (Some((bytes as f64 / kind.bytes() as f64).log2() - 1.0), 0.4),
         };
         let search = Search {
             equation,
@@ -177,26 +177,43 @@ struct Slicer<'a> {
     deadline: Option<Instant>,
 }
 
+/// Exchanges of slices that are tried on one tree.
+const EXCHANGES: usize = 200;
+
 impl Slicer<'_> {
     /// The cheapest plan whose results have at most `2^limit` elements; the first tree is sliced in any case, the
-    /// others as long as there is time.
+    /// others as long as there is time. What then is left of it goes to the best.
     fn best(&self, limit: f64) -> Result<Option<Plan>> {
         let objective = self.planner.objective;
         let mut room = Subsets::default();
-        let mut best: Option<Plan> = None;
+        let mut best: Option<(Plan, Bare)> = None;
+        let late = || self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let mut consider =
+            |bare: &Bare, exchanges: usize, number: u64, best: &mut Option<(Plan, Bare)>| -> Result<()> {
+                let (equation, deadline, seed) = (self.equation, self.deadline, self.seed.derive("slices", number));
+                let slicing = Slicing { equation, objective, limit, seed, deadline, exchanges };
+                let Some(Sliced { bare: made, indices }) = slicing.run(bare, &mut room) else { return Ok(()) };
+                let plan = Plan::new(equation, &made.tree(), &indices)?;
+                let better = |other: &(Plan, Bare)| objective.value(plan.cost()) < objective.value(other.0.cost());
+                if best.as_ref().is_none_or(better) {
+                    *best = Some((plan, bare.clone()));
+                }
+                Ok(())
+            };
         for (number, bare) in self.trees.iter().enumerate() {
-            if number > 0 && self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                break;
-            }
-            let seed = self.seed.derive("slices", number as u64);
-            let sliced = slice_to(self.equation, bare, objective, limit, &mut room, seed);
-            let Some(Sliced { bare, indices }) = sliced else { continue };
-            let plan = Plan::new(self.equation, &bare.tree(), &indices)?;
-            let better = |other: &Plan| objective.value(plan.cost()) < objective.value(other.cost());
-            if best.as_ref().is_none_or(better) {
-                best = Some(plan);
+            if number == 0 || !late() {
+                consider(bare, 0, number as u64, &mut best)?;
             }
         }
-        Ok(best)
+        // With as many rounds as the search may have, so that a plan without a limit of time is the same for a seed.
+        for round in 0..self.planner.rounds.unwrap_or(usize::MAX) as u64 {
+            let Some((plan, bare)) = best.clone().filter(|_| !late()) else { break };
+            consider(&bare, EXCHANGES, 1000 + round, &mut best)?;
+            // Without gain once, there is hardly any to come.
+            if best.as_ref().is_some_and(|best| best.0.cost() == plan.cost()) {
+                break;
+            }
+        }
+        Ok(best.map(|best| best.0))
     }
 }

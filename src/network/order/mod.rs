@@ -15,6 +15,6 @@ pub(super) use anneal::{Schedule, anneal};
 pub(super) use graph::{Graph, log2_sum};
 pub(super) use reconfigure::{Subsets, reconfigure};
 pub(super) use reduce::reduce;
-pub(super) use slice::{Sliced, slice_to};
+pub(super) use slice::{Sliced, Slicing};
 pub(super) use starts::{Family, start};
 pub(super) use state::{Bare, State};

@@ -1,9 +1,13 @@
 //! Which indices to slice so that every result fits.
 
+use std::time::Instant;
+
 use super::anneal::{Schedule, anneal};
 use super::graph::{Graph, bits_of, has, log2_sum};
 use super::reconfigure::{Subsets, reconfigure};
 use super::state::{Bare, State};
+use rand::RngExt;
+
 use crate::network::Equation;
 use crate::network::cost::Objective;
 use crate::random::Seed;
@@ -23,29 +27,65 @@ const PENALTY: f64 = 1.0;
 /// Sweeps of annealing after each slice.
 const SWEEPS: usize = 80;
 
-/// Slices indices of `bare` until no result has more than `2^limit` elements, the one that costs least at a time, and
-/// anneals the tree after each, what is still too large being charged. `None` if even with every index sliced a result
-/// is larger.
-pub(crate) fn slice_to(
-    equation: &Equation,
-    bare: &Bare,
-    objective: Objective,
-    limit: f64,
-    room: &mut Subsets,
-    seed: Seed,
-) -> Option<Sliced> {
-    let mut indices: Vec<usize> = Vec::new();
-    let mut bare = bare.clone();
-    loop {
-        let graph = Graph::new(equation, &indices, false);
-        let mut state = State::new(&graph, objective, bare);
-        settle(&mut state, limit, room, seed, indices.len() as u64);
-        if state.largest() <= limit + 1e-9 {
-            return Some(without_spare(equation, state.bare, objective, indices, limit));
+/// A slicer: what is sliced, how small results have to become, and until when.
+pub(crate) struct Slicing<'a> {
+    pub equation: &'a Equation,
+    pub objective: Objective,
+    /// `log2` of the elements that a result may have.
+    pub limit: f64,
+    pub seed: Seed,
+    /// Slices are exchanged until then, and at most so many times.
+    pub deadline: Option<Instant>,
+    pub exchanges: usize,
+}
+
+impl Slicing<'_> {
+    /// Slices indices of `bare` until every result fits, the one that costs least at a time, and anneals the tree after
+    /// each, what is still too large being charged. Then indices are exchanged for others as long as that helps. `None`
+    /// if even with every index sliced a result is larger.
+    pub(crate) fn run(&self, bare: &Bare, room: &mut Subsets) -> Option<Sliced> {
+        let mut number = 0;
+        let first = self.fill(bare.clone(), Vec::new(), room, &mut number)?;
+        let mut best = (self.cost(&first), first);
+        let mut stream = self.seed.stream("exchange of slices", 0);
+        for _ in 0..self.exchanges {
+            if best.1.indices.is_empty() || self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                break;
+            }
+            let Sliced { bare, mut indices } = best.1.clone();
+            for _ in 0..stream.random_range(1..=indices.len().min(3)) {
+                indices.remove(stream.random_range(0..indices.len()));
+            }
+            let Some(other) = self.fill(bare, indices, room, &mut number) else { break };
+            let cost = self.cost(&other);
+            if cost <= best.0 {
+                best = (cost, other);
+            }
         }
-        let bit = cheapest(&state, limit)?;
-        indices.extend(&graph.members[bit]);
-        bare = state.bare;
+        Some(best.1)
+    }
+
+    /// Slices more indices until every result fits.
+    fn fill(&self, mut bare: Bare, mut indices: Vec<usize>, room: &mut Subsets, number: &mut u64) -> Option<Sliced> {
+        loop {
+            let graph = Graph::new(self.equation, &indices, false);
+            let mut state = State::new(&graph, self.objective, bare);
+            settle(&mut state, self.limit, room, self.seed, *number);
+            *number += 1;
+            if state.largest() <= self.limit + 1e-9 {
+                return Some(without_spare(self.equation, state.bare, self.objective, indices, self.limit));
+            }
+            let bit = cheapest(&state, self.limit)?;
+            indices.extend(&graph.members[bit]);
+            bare = state.bare;
+        }
+    }
+
+    /// `log2` of the cost of all slices.
+    fn cost(&self, sliced: &Sliced) -> f64 {
+        let graph = Graph::new(self.equation, &sliced.indices, false);
+        let slices: f64 = sliced.indices.iter().map(|&i| (self.equation.dims()[i] as f64).log2()).sum();
+        State::new(&graph, self.objective, sliced.bare.clone()).total() + slices
     }
 }
 
