@@ -111,7 +111,8 @@ impl Planner {
             time.and_then(|time| start.checked_add(time))
         };
         let (limit, share) = match self.memory {
-            Memory::Unlimited => (None, 1.0),
+            // The last touches come after it.
+            Memory::Unlimited => (None, 0.96),
             Memory::Elements(limit) if limit.is_nan() => {
                 return Err(Error::setting("log2_size", limit, "give the logarithm of a number of elements"));
             }

@@ -92,12 +92,12 @@ impl<T: Scalar> Network<T> {
     /// ```
     /// use ansatz::{Leg, Tensor, network::{Network, Simplify}};
     /// // A vector, a diagonal matrix and a vector: one number remains.
-    /// let v = Tensor::new([Leg::bond("i", 2)], vec![1.0, 2.0])?;
+    /// let v = Tensor::<f64>::new([Leg::bond("i", 2)], vec![1.0, 2.0])?;
     /// let d = Tensor::new([Leg::bond("i", 2), Leg::bond("j", 2)], vec![3.0, 0.0, 0.0, 4.0])?;
     /// let w = Tensor::new([Leg::bond("j", 2)], vec![1.0, 1.0])?;
     /// let small = Network::from_tensors(vec![v, d, w])?.simplify(&Simplify::all())?;
-    /// let number = small.tensors().next().map(|t| t.to_scalar()).transpose()?;
-    /// assert!((number.unwrap_or(0.0).ln() + small.ln_scale() - 11f64.ln()).abs() < 1e-14);
+    /// let number: f64 = small.tensors().next().map_or(Ok(0.0), Tensor::to_scalar)?;
+    /// assert!((number.ln() + small.ln_scale() - 11f64.ln()).abs() < 1e-14);
     /// # Ok::<(), ansatz::Error>(())
     /// ```
     ///
