@@ -4,6 +4,7 @@
 //!   [`GenerativeModel`], [`Conditional`] and [`Marginal`] for what comes after.
 //! - For states and operators on a chain: [`chain`]; for tensors with named legs: [`Tensor`].
 //! - For derivatives of what tensors make, factorisations included: [`autodiff`].
+//! - For networks of any shape, contraction orders and exact contraction: [`network`].
 //! - For files: [`data`] reads data sets, [`io`] models and checkpoints.
 //!
 //! ```
@@ -39,6 +40,7 @@ pub mod io;
 pub mod linalg;
 mod memory;
 pub mod model;
+pub mod network;
 mod parallel;
 pub mod random;
 pub mod report;

@@ -522,3 +522,42 @@ fn a_run_starts_from_a_model_that_was_saved() {
     fs::write(at.join("short.bits"), "01\n10\n").unwrap();
     refused(at, &["fit", "--data", "short.bits", "--start", "a.ansatz"], &["a.ansatz", "sites"]);
 }
+
+#[test]
+fn a_network_is_planned_drawn_and_contracted() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    // A ring of 30 tensors of two bonds each, and a hyperedge through all of them.
+    let inputs: Vec<Vec<String>> =
+        (0..30).map(|i| vec![format!("b{i}"), format!("b{}", (i + 1) % 30), "h".into()]).collect();
+    let sizes: serde_json::Map<String, Value> =
+        inputs.iter().flatten().map(|name| (name.clone(), Value::from(4))).collect();
+    let ring = serde_json::json!({ "inputs": inputs, "output": [], "size_dict": sizes });
+    fs::write(at.join("ring.json"), ring.to_string()).unwrap();
+    let args = ["contract", "ring.json", "--json", "--save-plan", "plan.json", "--draw", "tree.svg"];
+    let first = json(at, &args);
+    for key in ["log2_flops", "log2_size", "peak_bytes", "slices", "seconds", "log_abs", "phase"] {
+        assert!(first.get(key).is_some(), "{key}: {first}");
+    }
+    assert!(fs::read_to_string(at.join("tree.svg")).unwrap().ends_with("</svg>\n"));
+    // With a slice of `h`, and by the stored plan, the value is the same.
+    let sliced = json(at, &["contract", "ring.json", "--json", "--bytes", "1200"]);
+    assert!(sliced["slices"].as_u64() > Some(1) && sliced["peak_bytes"].as_u64() <= Some(1200), "{sliced}");
+    let stored = json(at, &["contract", "ring.json", "--json", "--plan", "plan.json"]);
+    for other in [&sliced, &stored] {
+        let difference = other["log_abs"].as_f64().unwrap() - first["log_abs"].as_f64().unwrap();
+        assert!(difference.abs() < 1e-10 && other["phase"] == first["phase"], "{other} {first}");
+    }
+    let plan = json(at, &["contract", "ring.json", "--plan-only", "--json"]);
+    assert!(plan.get("log_abs").is_none() && plan["log2_flops"] == first["log2_flops"]);
+    assert!(ansatz(at, &["contract", "ring.json"]).status.success());
+
+    refused(at, &["contract", "none.json"], &["none.json", "cannot read"]);
+    fs::write(at.join("bad.json"), r#"{"inputs": ["ab"], "output": "x", "size_dict": {"a": 2, "b": 2}}"#).unwrap();
+    refused(at, &["contract", "bad.json"], &["bad.json", "output index 'x' is on no tensor"]);
+    refused(at, &["contract", "bad.json", "--plan", "plan.json"], &["bad.json"]);
+    refused(at, &["contract", "ring.json", "--bytes", "4 apples"], &["4 apples"]);
+    refused(at, &["contract", "ring.json", "--bytes", "8"], &["bytes", "allow more"]);
+    refused(at, &["contract", "ring.json", "--time", "-1"], &["time is -1"]);
+    refused(at, &["contract", "ring.json", "--minimise", "fun"], &["'fun'"]);
+}

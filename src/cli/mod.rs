@@ -1,6 +1,7 @@
 //! The command line: words in, words and pictures out.
 
 mod complete;
+mod contract;
 mod demo;
 mod fit;
 mod info;
@@ -40,6 +41,8 @@ enum Command {
     Complete(complete::Complete),
     /// What a model file holds.
     Info(info::Info),
+    /// Plan the contraction of a tensor network, and do it.
+    Contract(Box<contract::Contract>),
 }
 
 /// How a command ended, as the shell is told.
@@ -111,5 +114,6 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Sample(command) => command.run(),
         Command::Complete(command) => command.run(),
         Command::Info(command) => command.run(),
+        Command::Contract(command) => command.run(),
     }
 }

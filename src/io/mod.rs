@@ -11,6 +11,7 @@ mod checkpoint;
 mod extra;
 mod header;
 mod model;
+mod network;
 mod tensor_file;
 
 pub use adam_checkpoint::{adam_checkpoint_from_bytes, load_adam_checkpoint, save_adam_checkpoint};
@@ -20,3 +21,4 @@ pub use atomic::write_atomically;
 pub use checkpoint::{CheckpointKeeper, checkpoint_from_bytes, load_checkpoint, save_checkpoint};
 pub use extra::Extra;
 pub use model::{load_model, model_from_bytes, save_model};
+pub use network::{load_equation, load_plan};

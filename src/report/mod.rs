@@ -3,6 +3,7 @@
 //! Pictures are made as bytes or text; writing them to files is left to others.
 
 mod chart;
+mod contraction;
 mod curve;
 mod log;
 mod montage;
@@ -10,6 +11,7 @@ mod progress;
 mod table;
 
 pub use chart::{Chart, line_chart, stacked_charts};
+pub use contraction::{network_dot, plan_dot, plan_svg};
 pub use curve::{chain_profile, loss_curve};
 pub use log::JsonLines;
 pub use montage::{Tiles, completions, encode_png, montage};

@@ -1,0 +1,37 @@
+//! Networks of tensors, and how they are contracted.
+//!
+//! A [`Network`] holds tensors joined by the names of their legs, an [`Equation`] its pattern without the values. A
+//! [`Planner`] searches for a [`Plan`]: an order of pairwise contractions, the indices that are sliced, and the cost.
+//! [`Network::contract`] follows it, and can do so for any tensors of the same shapes.
+//!
+//! ```
+//! use std::time::Duration;
+//! use ansatz::{Seed, network::{Equation, Network, Planner}};
+//! // Five tensors around a hyperedge `h`, drawn at random.
+//! let wheel = Equation::parse("hab,hbc,hcd,hde,hea->", &[[3, 4, 4]; 5])?;
+//! let plan = Planner::new().search(&wheel, Duration::from_secs(1), Seed(1))?;
+//! let value = Network::<f64>::random(&wheel, Seed(2))?.contract(&plan)?.scalar()?;
+//! assert!(value.ln_abs().is_finite());
+//! # Ok::<(), ansatz::Error>(())
+//! ```
+
+mod cost;
+mod equation;
+mod execute;
+#[allow(clippy::module_inception)]
+mod network;
+mod order;
+mod plan;
+mod planner;
+mod search;
+mod simplify;
+mod tree;
+
+pub use cost::{Cost, Objective};
+pub use equation::Equation;
+pub use execute::Contracted;
+pub use network::{Bond, Network, Node};
+pub use plan::{Plan, Step};
+pub use planner::Planner;
+pub use simplify::{Rule, Simplify};
+pub use tree::ContractionTree;

@@ -1,0 +1,220 @@
+//! Searches for plans.
+
+use std::time::{Duration, Instant};
+
+use super::cost::Objective;
+use super::equation::Equation;
+use super::order::{Bare, Sliced, Slicing, Subsets};
+use super::plan::Plan;
+use super::search::Search;
+use crate::error::{Error, Result};
+use crate::random::Seed;
+use crate::scalar::Kind;
+
+/// How much memory a plan may take.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Memory {
+    Unlimited,
+    /// `log2` of the elements of the largest result.
+    Elements(f64),
+    /// All that is alive at once.
+    Bytes(u64, Kind),
+}
+
+/// A search for good plans: what is to be cheap, and within what limits.
+///
+/// ```
+/// use std::time::Duration;
+/// use ansatz::{Seed, network::{Equation, Planner}};
+/// // A ring of four matrices: two products of two, 2 * 8^3 multiplications, and the trace of their product, 8^2.
+/// let ring = Equation::parse("ab,bc,cd,da->", &[[8, 8]; 4])?;
+/// let plan = Planner::new().search(&ring, Duration::from_secs(1), Seed(1))?;
+/// assert!((plan.cost().log2_flops - (2.0 * 512.0 + 64f64).log2()).abs() < 1e-12);
+/// # Ok::<(), ansatz::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planner {
+    objective: Objective,
+    memory: Memory,
+    rounds: Option<usize>,
+    patience: f64,
+}
+
+impl Default for Planner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Planner {
+    /// Few multiplications, whatever the memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Planner { objective: Objective::Flops, memory: Memory::Unlimited, rounds: None, patience: 1.0 }
+    }
+
+    /// What is to be small.
+    #[must_use]
+    pub fn objective(mut self, objective: Objective) -> Self {
+        self.objective = objective;
+        self
+    }
+
+    /// No result may have more than `2^log2_size` elements: indices are sliced until that holds.
+    #[must_use]
+    pub fn max_log2_size(mut self, log2_size: f64) -> Self {
+        self.memory = Memory::Elements(log2_size);
+        self
+    }
+
+    /// What is alive at once, beside the tensors of the network, may take at most so many bytes for elements of this
+    /// kind: indices are sliced until that holds.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: u64, kind: Kind) -> Self {
+        self.memory = Memory::Bytes(bytes, kind);
+        self
+    }
+
+    /// At most so many rounds of the portfolio. With a limit that is reached before the time is up, the plan depends on
+    /// the seed alone.
+    #[must_use]
+    pub fn rounds(mut self, rounds: usize) -> Self {
+        self.rounds = Some(rounds);
+        self
+    }
+
+    /// The search ends before its time once it has done `patience` times the work of the contraction, or has found
+    /// nothing better for long; infinite to use all the time. The default is 1.
+    #[must_use]
+    pub fn patience(mut self, patience: f64) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// The best plan found in `time`.
+    ///
+    /// Few tensors are planned by dynamic programming, exactly. Otherwise greedy, bisected and swept orders are
+    /// annealed, subtrees are replaced by the best ones, and the best trees are annealed again, for longer in each
+    /// round. What is tried, and in what order, is fixed by the seed; the time decides how far it gets.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for an objective or limit that makes no sense, [`Error::Memory`] if no slicing keeps within
+    /// the memory.
+    pub fn search(&self, equation: &Equation, time: Duration, seed: Seed) -> Result<Plan> {
+        self.objective.check()?;
+        if self.patience.is_nan() {
+            return Err(Error::setting("patience", self.patience, "give a number, or infinity"));
+        }
+        let start = Instant::now();
+        let after = |share: f64| {
+            let time = Duration::try_from_secs_f64(share * time.as_secs_f64()).ok();
+            time.and_then(|time| start.checked_add(time))
+        };
+        let (limit, share) = match self.memory {
+            // The last touches come after it.
+            Memory::Unlimited => (None, 0.96),
+            Memory::Elements(limit) if limit.is_nan() => {
+                return Err(Error::setting("log2_size", limit, "give the logarithm of a number of elements"));
+            }
+            // Slicing takes its time, too.
+            Memory::Elements(limit) => (Some(limit), 0.4),
+            // The largest of several that are there at once.
+            Memory::Bytes(bytes, kind) => (Some((bytes as f64 / kind.bytes() as f64).log2() - 1.0), 0.4),
+        };
+        let search = Search {
+            equation,
+            objective: self.objective,
+            seed,
+            deadline: after(share),
+            rounds: self.rounds,
+            patience: self.patience,
+            limit,
+        };
+        let trees = search.run();
+        let Some(first) = trees.first() else {
+            return Err(Error::Empty { what: "the list of tensors of a network".into() });
+        };
+        let free = Plan::new(equation, &first.tree(), &[])?;
+        let slicer = Slicer { planner: self, equation, trees: &trees, seed, deadline: after(1.0) };
+        match self.memory {
+            Memory::Unlimited => Ok(free),
+            Memory::Elements(limit) if free.cost().log2_size <= limit => Ok(free),
+            Memory::Elements(limit) => slicer.best(limit)?.ok_or_else(|| Error::Memory {
+                what: "the largest result of the contraction, with every index sliced,".into(),
+                needed: 1,
+                ceiling: limit.exp2() as u64,
+                way_out: "raise the limit".into(),
+            }),
+            Memory::Bytes(bytes, kind) if free.peak_bytes(kind) <= bytes => Ok(free),
+            Memory::Bytes(bytes, kind) => {
+                // The share of the largest result in the peak is not known before the plan is.
+                let (mut limit, mut least) = (limit.unwrap_or(0.0).floor(), free.peak_bytes(kind));
+                while limit > -1.0 {
+                    if let Some(found) = slicer.best(limit)? {
+                        least = least.min(found.peak_bytes(kind));
+                        if found.peak_bytes(kind) <= bytes {
+                            return Ok(found);
+                        }
+                    }
+                    limit -= 1.0;
+                }
+                Err(Error::Memory {
+                    what: "the contraction, with the indices sliced,".into(),
+                    needed: least,
+                    ceiling: bytes,
+                    way_out: "no slicing keeps within the memory: allow more, or leave fewer indices open".into(),
+                })
+            }
+        }
+    }
+}
+
+/// Slices the trees that a search has found.
+struct Slicer<'a> {
+    planner: &'a Planner,
+    equation: &'a Equation,
+    trees: &'a [Bare],
+    seed: Seed,
+    deadline: Option<Instant>,
+}
+
+/// Exchanges of slices that are tried on one tree.
+const EXCHANGES: usize = 200;
+
+impl Slicer<'_> {
+    /// The cheapest plan whose results have at most `2^limit` elements; the first tree is sliced in any case, the
+    /// others as long as there is time. What then is left of it goes to the best.
+    fn best(&self, limit: f64) -> Result<Option<Plan>> {
+        let objective = self.planner.objective;
+        let mut room = Subsets::default();
+        let mut best: Option<(Plan, Bare)> = None;
+        let late = || self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let mut consider =
+            |bare: &Bare, exchanges: usize, number: u64, best: &mut Option<(Plan, Bare)>| -> Result<()> {
+                let (equation, deadline, seed) = (self.equation, self.deadline, self.seed.derive("slices", number));
+                let slicing = Slicing { equation, objective, limit, seed, deadline, exchanges };
+                let Some(Sliced { bare: made, indices }) = slicing.run(bare, &mut room) else { return Ok(()) };
+                let plan = Plan::new(equation, &made.tree(), &indices)?;
+                let better = |other: &(Plan, Bare)| objective.value(plan.cost()) < objective.value(other.0.cost());
+                if best.as_ref().is_none_or(better) {
+                    *best = Some((plan, bare.clone()));
+                }
+                Ok(())
+            };
+        for (number, bare) in self.trees.iter().enumerate() {
+            if number == 0 || !late() {
+                consider(bare, 0, number as u64, &mut best)?;
+            }
+        }
+        // With as many rounds as the search may have, so that a plan without a limit of time is the same for a seed.
+        for round in 0..self.planner.rounds.unwrap_or(usize::MAX) as u64 {
+            let Some((plan, bare)) = best.clone().filter(|_| !late()) else { break };
+            consider(&bare, EXCHANGES, 1000 + round, &mut best)?;
+            // Without gain once, there is hardly any to come.
+            if best.as_ref().is_some_and(|best| best.0.cost() == plan.cost()) {
+                break;
+            }
+        }
+        Ok(best.map(|best| best.0))
+    }
+}

@@ -1,0 +1,173 @@
+//! Networks and contraction plans as DOT and SVG.
+
+use std::fmt::Write;
+
+use crate::error::{Error, Result};
+use crate::network::{Network, Node, Plan};
+use crate::scalar::Scalar;
+
+/// Pixels between two leaves, and between two levels.
+const STEP: f64 = 14.0;
+const MARGIN: f64 = 24.0;
+
+/// A network in the DOT language: boxes are tensors, points hyperedges, and bonds have their name and dimension.
+#[must_use]
+pub fn network_dot<T: Scalar>(network: &Network<T>) -> String {
+    let mut dot = String::from("graph network {\n  node [fontsize=10];\n  edge [fontsize=8];\n");
+    let mut tensors = 0;
+    for (number, node) in network.graph().node_weights().enumerate() {
+        let style = match node {
+            Node::Tensor(_) => {
+                tensors += 1;
+                format!("shape=box, label=\"{}\"", tensors - 1)
+            }
+            Node::Copy(_) => "shape=point".to_owned(),
+            Node::Open(name) => format!("shape=plaintext, label=\"{}\"", escaped(name)),
+        };
+        let _ = writeln!(dot, "  n{number} [{style}];");
+    }
+    for edge in network.graph().edge_indices() {
+        if let (Some((a, b)), Some(bond)) = (network.graph().edge_endpoints(edge), network.graph().edge_weight(edge)) {
+            let label = format!("{} ({})", escaped(&bond.name), bond.dim);
+            let _ = writeln!(dot, "  n{} -- n{} [label=\"{label}\"];", a.index(), b.index());
+        }
+    }
+    dot.push_str("}\n");
+    dot
+}
+
+/// The tree of a plan in the DOT language; a node tells `log2` of its multiplications and of the elements of its result.
+#[must_use]
+pub fn plan_dot(plan: &Plan) -> String {
+    let leaves = plan.tree().leaves();
+    let mut dot = String::from("digraph plan {\n  rankdir=BT;\n  node [fontsize=10];\n");
+    for leaf in 0..leaves {
+        let _ = writeln!(dot, "  n{leaf} [shape=box, label=\"{leaf}\"];");
+    }
+    for (step, (&(a, b), cost)) in plan.tree().pairs().iter().zip(plan.steps()).enumerate() {
+        let node = leaves + step;
+        let (flops, size) = (cost.log2_flops, cost.log2_size);
+        let _ = writeln!(dot, "  n{node} [label=\"{step}: 2^{flops:.1}\\n2^{size:.1}\"];");
+        let _ = writeln!(dot, "  n{a} -> n{node};\n  n{b} -> n{node};");
+    }
+    dot.push_str("}\n");
+    dot
+}
+
+/// The tree of a plan as a picture: tensors below, the result above. The redder a node, the nearer its multiplications
+/// to those of the dearest one (white: a millionth); the larger, the more elements its result has. Each node has its
+/// numbers as a tooltip.
+///
+/// # Errors
+/// [`Error::Memory`] for more than 100 000 tensors, of which no picture can be looked at.
+pub fn plan_svg(plan: &Plan) -> Result<String> {
+    let (tree, steps) = (plan.tree(), plan.steps());
+    let leaves = tree.leaves();
+    if leaves > 100_000 {
+        return Err(Error::Memory {
+            what: "a picture of the contraction tree".into(),
+            needed: leaves as u64,
+            ceiling: 100_000,
+            way_out: "draw a network of fewer tensors".into(),
+        });
+    }
+    // Leaves stand side by side in the order in which the tree meets them, an inner node above the middle of its two.
+    let mut x = vec![0.0; leaves + steps.len()];
+    let mut level = vec![0_usize; leaves + steps.len()];
+    let mut stack = vec![tree.root()];
+    let mut next = 0.0;
+    while let Some(node) = stack.pop() {
+        match tree.children(node) {
+            Some((a, b)) => stack.extend([b, a]),
+            None => {
+                x[node] = next;
+                next += 1.0;
+            }
+        }
+    }
+    for (step, &(a, b)) in tree.pairs().iter().enumerate() {
+        x[leaves + step] = 0.5 * (x[a] + x[b]);
+        level[leaves + step] = 1 + level[a].max(level[b]);
+    }
+    let top = level[tree.root()];
+    let place = |node: usize| (MARGIN + STEP * x[node], MARGIN + STEP * (top - level[node]) as f64);
+    let (width, height) = (2.0 * MARGIN + STEP * (next - 1.0), 3.0 * MARGIN + STEP * top as f64);
+    let width = width.max(420.0);
+    let mut svg = String::new();
+    let _ = writeln!(
+        svg,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
+         viewBox=\"0 0 {width:.0} {height:.0}\" font-family=\"sans-serif\" font-size=\"11\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>"
+    );
+    let dearest = steps.iter().map(|step| step.log2_flops).fold(f64::NEG_INFINITY, f64::max);
+    let largest = steps.iter().map(|step| step.log2_size).fold(1.0, f64::max);
+    for (step, &(a, b)) in tree.pairs().iter().enumerate() {
+        let (px, py) = place(leaves + step);
+        for child in [a, b] {
+            let (cx, cy) = place(child);
+            let _ = writeln!(
+                svg,
+                "<path d=\"M{cx:.1} {cy:.1}L{px:.1} {py:.1}\" stroke=\"#888\" stroke-width=\"0.8\" fill=\"none\"/>"
+            );
+        }
+    }
+    for leaf in 0..leaves {
+        let (cx, cy) = place(leaf);
+        let _ = writeln!(
+            svg,
+            "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"4\" height=\"4\" fill=\"#357\"><title>tensor {leaf}</title></rect>",
+            cx - 2.0,
+            cy - 2.0
+        );
+    }
+    for (step, cost) in steps.iter().enumerate() {
+        let (cx, cy) = place(leaves + step);
+        let heat = (1.0 - (dearest - cost.log2_flops) / 20.0).clamp(0.0, 1.0);
+        let pale = (255.0 * (1.0 - heat)) as u8;
+        let radius = 2.0 + 4.0 * (cost.log2_size / largest).clamp(0.0, 1.0);
+        let _ = writeln!(
+            svg,
+            "<circle cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"{radius:.1}\" fill=\"rgb(255,{pale},{pale})\" stroke=\"#444\" \
+             stroke-width=\"0.5\"><title>step {step}: 2^{:.2} multiplications, 2^{:.2} elements</title></circle>",
+            cost.log2_flops, cost.log2_size
+        );
+    }
+    let cost = plan.cost();
+    let _ = writeln!(
+        svg,
+        "<text x=\"{MARGIN}\" y=\"{:.0}\">{leaves} tensors, 2^{:.2} multiplications, largest 2^{:.2}, {} slices</text>\n</svg>",
+        height - 0.5 * MARGIN,
+        cost.log2_flops,
+        cost.log2_size,
+        plan.slices()
+    );
+    Ok(svg)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Seed;
+    use crate::network::{ContractionTree, Equation};
+
+    #[test]
+    fn every_tensor_step_and_bond_is_drawn() {
+        let equation = Equation::parse("ab,bc,bd,d->ac", &[&[2, 2][..], &[2, 2], &[2, 2], &[2]]).unwrap();
+        let tree = ContractionTree::new(4, vec![(2, 3), (0, 1), (4, 5)]).unwrap();
+        let plan = Plan::new(&equation, &tree, &[]).unwrap();
+        let svg = plan_svg(&plan).unwrap();
+        assert_eq!((svg.matches("<circle").count(), svg.matches("tensor ").count()), (3, 4));
+        assert_eq!(plan_dot(&plan).matches("->").count(), 6);
+        let dot = network_dot(&Network::<f64>::random(&equation, Seed(1)).unwrap());
+        // Four tensors, the hyperedge b, the open ends a and c; b has three edges, the others one each.
+        assert_eq!((dot.matches("shape=box").count(), dot.matches("shape=point").count()), (4, 1));
+        assert_eq!((dot.matches("plaintext").count(), dot.matches(" -- ").count()), (2, 6));
+        let one = Plan::new(&Equation::parse("a", &[&[2]]).unwrap(), &ContractionTree::new(1, vec![]).unwrap(), &[]);
+        assert!(plan_svg(&one.unwrap()).unwrap().contains("tensor 0"));
+    }
+}

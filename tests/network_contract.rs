@@ -1,0 +1,148 @@
+//! Networks contracted by plans agree with the sum over all values of all indices.
+
+mod network_common;
+
+use std::time::Duration;
+
+use ansatz::network::{Equation, Network, Plan, Planner};
+use ansatz::{Error, Leg, LogScaled, Role, Scalar, Seed, Tensor};
+use ndarray::{ArrayD, IxDyn};
+use network_common::{arrays, naive, network, pattern, worst};
+use num_complex::{Complex32, Complex64};
+
+fn plan(planner: &Planner, equation: &Equation) -> Plan {
+    planner.clone().rounds(1).search(equation, Duration::from_secs(60), Seed(1)).unwrap()
+}
+
+fn result<T: Scalar>(network: &Network<T>, plan: &Plan) -> ArrayD<T> {
+    let tensor = network.contract(plan).unwrap().into_tensor().unwrap();
+    let legs = tensor.legs().to_vec();
+    tensor.into_array(&legs).unwrap()
+}
+
+fn agrees<T: Scalar>(patterns: std::ops::Range<u64>, tolerance: f64) {
+    let mut slices = 0;
+    for index in patterns {
+        let equation = pattern(6, index);
+        let arrays = arrays::<T>(&equation, index);
+        let expected = naive(&equation, &arrays);
+        let network = Network::from_equation(&equation, arrays).unwrap();
+        let output = expected.len() as f64;
+        for planner in [Planner::new(), Planner::new().max_log2_size(output.log2().min(1.0))] {
+            let plan = plan(&planner, &equation);
+            slices += plan.sliced().len();
+            let found = result(&network, &plan);
+            assert!(worst(&found, &expected) < tolerance, "{equation}: {plan:?}\n{found}\n{expected}");
+        }
+    }
+    assert!(slices > 25, "only {slices} indices were sliced");
+}
+
+#[test]
+fn random_patterns_agree_with_the_sum_over_all_indices() {
+    agrees::<f64>(0..300, 1e-12);
+}
+
+#[test]
+fn every_kind_of_number_is_contracted() {
+    agrees::<f32>(300..400, 1e-4);
+    agrees::<Complex32>(400..500, 1e-4);
+    agrees::<Complex64>(500..600, 1e-12);
+}
+
+#[test]
+fn a_stored_plan_contracts_another_network_of_the_same_shapes() {
+    let equation = Equation::parse("abx,bcx,cdx,dax->x", &[[2, 3, 2], [3, 4, 2], [4, 5, 2], [5, 2, 2]]).unwrap();
+    let sliced = plan(&Planner::new().max_log2_size(2.0), &equation);
+    assert!(sliced.slices() > 1);
+    let back = Plan::from_json(sliced.to_json().to_string()).unwrap();
+    assert_eq!(back, sliced);
+    for seed in 1..4 {
+        let expected = naive(&equation, &arrays::<f64>(&equation, seed));
+        assert!(worst(&result(&network::<f64>(&equation, seed), &back), &expected) < 1e-12);
+    }
+    let other = Equation::parse("abx,bcx,cdx,dax->x", &[[2, 3, 2], [3, 4, 2], [4, 6, 2], [6, 2, 2]]).unwrap();
+    assert!(matches!(network::<f64>(&other, 1).contract(&back), Err(Error::Shape { .. })));
+}
+
+#[test]
+fn a_value_far_outside_the_range_of_f32_comes_out_right() {
+    // Rings of 2 x 2 matrices x I: the trace of their product is 2 x^n.
+    for (x, n) in [(1e-30_f32, 200), (1e30, 200), (3e38, 40), (1e-45, 100)] {
+        let matrix = ArrayD::from_shape_vec(IxDyn(&[2, 2]), vec![x, 0.0, 0.0, x]).unwrap();
+        let legs = |i: usize| [Leg::bond(format!("b{i}"), 2), Leg::bond(format!("b{}", (i + 1) % n), 2)];
+        let tensors = (0..n).map(|i| Tensor::from_array(legs(i), matrix.clone()).unwrap()).collect();
+        let ring = Network::from_tensors(tensors).unwrap();
+        let plan = plan(&Planner::new(), &ring.equation().unwrap());
+        let value = ring.contract(&plan).unwrap().scalar().unwrap();
+        let expected = 2f64.ln() + n as f64 * f64::from(x).ln();
+        assert!((value.ln_abs() - expected).abs() < 1e-6 * expected.abs(), "{x}: {} {expected}", value.ln_abs());
+        assert_eq!(value.phase(), 1.0);
+    }
+}
+
+#[test]
+fn slices_of_very_different_size_are_added() {
+    // sum over h of 10^(30 h - 60): the last slice outweighs the first by 120 decades.
+    let vector = ArrayD::from_shape_vec(IxDyn(&[5]), (0..5).map(|h| 10f32.powi(15 * h - 30)).collect()).unwrap();
+    let network = Network::from_einsum("h,h->", vec![vector.clone(), vector]).unwrap();
+    let equation = network.equation().unwrap();
+    let tree = plan(&Planner::new(), &equation).tree().clone();
+    let value = network.contract(&Plan::new(&equation, &tree, &[0]).unwrap()).unwrap().scalar().unwrap();
+    assert!((value.ln_abs() - 60.0 * 10f64.ln()).abs() < 1e-5);
+}
+
+#[test]
+fn the_norm_of_a_state_is_that_of_its_tensor() {
+    let legs = |i: usize| {
+        vec![Leg::bond(format!("b{i}"), 3), Leg::site(format!("s{i}"), 2), Leg::bond(format!("b{}", (i + 1) % 5), 3)]
+    };
+    let tensors = (0..5).map(|i| Tensor::<Complex64>::random(legs(i), Seed(i as u64)).unwrap()).collect();
+    let state = Network::from_tensors(tensors).unwrap();
+    assert_eq!(state.open().len(), 5);
+    assert!(state.open().iter().all(|leg| leg.role() == Role::Site));
+    let vector = state.contract(&plan(&Planner::new(), &state.equation().unwrap())).unwrap().into_tensor().unwrap();
+    assert_eq!(vector.legs(), state.open());
+    let norm = state.norm().unwrap();
+    let value = norm.contract(&plan(&Planner::new(), &norm.equation().unwrap())).unwrap().scalar().unwrap();
+    let expected = vector.norm().powi(2);
+    assert!((value.ln_abs() - expected.ln_abs()).abs() < 1e-12 && value.phase().im.abs() < 1e-12);
+    // A part of it, and the rest, make the same tensor.
+    let (part, rest) = (state.part(&[1, 3]).unwrap(), state.part(&[0, 2, 4]).unwrap());
+    assert_eq!((part.open().len(), rest.open().len()), (6, 7));
+    let whole = part.merge(&rest).unwrap();
+    let again = whole.contract(&plan(&Planner::new(), &whole.equation().unwrap())).unwrap().into_tensor().unwrap();
+    assert!((again.sub(&vector).unwrap().norm() / vector.norm()).value() < 1e-13);
+    assert!(state.part(&[1, 1]).is_err() && state.part(&[9]).is_err() && state.part(&[]).is_err());
+    // Inner legs of the same name are no bonds between the two.
+    assert!(matches!(state.merge(&state.conj().unwrap()), Err(Error::Leg { .. })));
+}
+
+#[test]
+fn batch_legs_stay_open() {
+    let legs = |name: &str| [Leg::batch("sample", 3), Leg::bond(name, 2), Leg::bond("m", 2)];
+    let (a, b) = (Tensor::<f64>::random(legs("a"), Seed(1)).unwrap(), Tensor::random(legs("b"), Seed(2)).unwrap());
+    let expected = ansatz::tensor::contract(&a, &b).unwrap();
+    let network = Network::from_tensors(vec![a, b]).unwrap();
+    let found = network.contract(&plan(&Planner::new(), &network.equation().unwrap())).unwrap().into_tensor().unwrap();
+    assert_eq!(found.leg("sample").unwrap().role(), Role::Batch);
+    assert!(found.sub(&expected).unwrap().norm().value() < 1e-14);
+}
+
+#[test]
+fn wrong_values_are_refused_where_they_are_met() {
+    let vector = |x: f64| ArrayD::from_shape_vec(IxDyn(&[2]), vec![1.0, x]).unwrap();
+    let network = Network::from_einsum("a,a->", vec![vector(f64::NAN), vector(1.0)]).unwrap();
+    let equation = network.equation().unwrap();
+    let plan = plan(&Planner::new(), &equation);
+    assert!(matches!(network.contract(&plan), Err(Error::NotFinite { .. })));
+    let mismatch = Network::from_tensors(vec![
+        Tensor::<f64>::zeros([Leg::bond("a", 2)]).unwrap(),
+        Tensor::zeros([Leg::bond("a", 3), Leg::bond("b", 3)]).unwrap(),
+    ]);
+    let message = mismatch.unwrap_err().to_string();
+    assert!(message.contains("[a: bond 2]") && message.contains("[a: bond 3, b: bond 3]"), "{message}");
+    let zero = Network::from_einsum("a,a->", vec![vector(0.0), vector(0.0) * 0.0]).unwrap();
+    assert_eq!(zero.contract(&plan).unwrap().scalar().unwrap(), LogScaled::zero());
+    assert!(Network::<f64>::from_tensors(Vec::new()).is_err());
+}
