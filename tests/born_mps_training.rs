@@ -290,9 +290,10 @@ fn memory_ceilings_change_no_bit() {
         let model = BornMps::<f64>::random(&[2; 30], 2, Seed(2)).unwrap();
         let mut run = Run::new(model, TwoSite { memory, ..TwoSite::new(2, 16) }).unwrap();
         let bytes = run.memory(&data);
-        bytes.map(|bytes| {
+        bytes.map(|(expected, most)| {
+            assert!(expected <= most);
             run.fit(&data, None, &mut (), &mut ()).unwrap();
-            (bytes, run.current)
+            (most, run.current)
         })
     };
     let (all, model) = fit(None).unwrap();
