@@ -27,7 +27,7 @@ fn ising() -> Result<Mpo<f64>> {
 
 /// The operator's tensors, `[w, o, i, v]`.
 fn tensors(h: &Mpo<f64>) -> Result<Vec<Tensor<f64>>> {
-    let tensor = |site| {
+    let tensor = |site: usize| {
         let w = h.tensors()[site].to_owned();
         let (l, o, i, r) = w.dim();
         Tensor::from_array([Leg::bond("w", l), Leg::site("o", o), Leg::site("i", i), Leg::bond("v", r)], w)
