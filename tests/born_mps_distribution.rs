@@ -176,12 +176,12 @@ fn no_sample_is_impossible() {
 fn what_no_memory_has_room_for_is_refused() {
     let model = model::<f64>(&[2; 4], 2, 1);
     for count in [1 << 50, usize::MAX] {
-        assert!(matches!(model.sample(count, Seed(1)), Err(Error::Memory { .. })));
-        assert!(matches!(model.sample_given(&[None; 4], count, Seed(1)), Err(Error::Memory { .. })));
+        assert!(matches!(model.sample(count, Seed(1)), Err(Error::Room { .. })));
+        assert!(matches!(model.sample_given(&[None; 4], count, Seed(1)), Err(Error::Room { .. })));
     }
     for bond in [1 << 40, usize::MAX] {
-        assert!(matches!(BornMps::<f32>::random(&[2; 300], bond, Seed(1)), Err(Error::Memory { .. })));
-        assert!(matches!(Mps::<f32>::random(&[2; 300], bond, Seed(1)), Err(Error::Memory { .. })));
+        assert!(matches!(BornMps::<f32>::random(&[2; 300], bond, Seed(1)), Err(Error::Room { .. })));
+        assert!(matches!(Mps::<f32>::random(&[2; 300], bond, Seed(1)), Err(Error::Room { .. })));
     }
 }
 
