@@ -167,7 +167,7 @@ pub(super) struct Fit {
     /// Stop after so many seconds.
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     time_limit: Option<f64>,
-    /// Megabytes that samples, models and environments may take; below what they would, environments are made twice.
+    /// Megabytes that the program may take; below what it would, environments are made twice.
     #[arg(long, value_name = "MB")]
     memory: Option<u64>,
     /// Write one JSON line a sweep.
@@ -204,8 +204,8 @@ pub(super) const TRIAL: f64 = 0.01;
 /// The amounts of smoothing that are tried at the end.
 pub(super) const SMOOTHING: [f64; 8] = [0.0, 0.0003, 0.001, 0.003, 0.01, 0.02, 0.04, 0.08];
 
-/// Bytes of the program itself, its libraries and their buffers.
-const PROGRAM: u64 = 16 << 20;
+/// Bytes of the program itself, its libraries and their buffers, and what is lost between allocations.
+const PROGRAM: u64 = 36 << 20;
 
 /// Sweeps where none are asked for.
 const SWEEPS: usize = 10;
@@ -386,7 +386,7 @@ impl Fit {
             decay: 0.5,
             smoothing: self.trial_smoothing(),
             min_improvement: self.min_improvement.unwrap_or(0.0),
-            memory: self.memory.map(|mb| mb.saturating_mul(1_000_000)),
+            memory: self.memory.map(|mb| mb.saturating_mul(1_000_000).saturating_sub(PROGRAM)),
             seed: Seed(self.seed),
         })
     }
@@ -472,7 +472,7 @@ impl Fit {
                 // So that a finished run can be extended, and a broken one looked at.
                 run.save(path, &extra)?;
             }
-            outcome?
+            outcome.map_err(|e| self.in_all(e))?
         };
         extra.report = outcome.best().copied();
         let amounts = match self.smoothing {
@@ -527,8 +527,19 @@ impl Fit {
         Ok(watch)
     }
 
+    /// A ceiling that was too low, told with the program itself counted in, as `--memory` is meant.
+    fn in_all(&self, error: Error) -> Error {
+        match (error, self.memory) {
+            (Error::Memory { what, needed, way_out, .. }, Some(mb)) => {
+                let (needed, ceiling) = (needed.saturating_add(PROGRAM), mb.saturating_mul(1_000_000));
+                Error::Memory { what, needed, ceiling, way_out }
+            }
+            (error, _) => error,
+        }
+    }
+
     fn plan(&self, run: &impl Training, train: &Batch<u8>) -> Result<Exit> {
-        let (expected, most) = run.bytes(train)?;
+        let (expected, most) = run.bytes(train).map_err(|e| self.in_all(e))?;
         let (expected, most) = (expected + PROGRAM, most + PROGRAM);
         if self.json {
             print_json(&serde_json::json!({
