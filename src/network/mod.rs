@@ -29,7 +29,7 @@ mod tree;
 
 pub use cost::{Cost, Objective};
 pub use equation::Equation;
-pub use execute::Contracted;
+pub use execute::{Budget, Contracted, Contraction, SliceObserver, SlicedSum};
 pub use network::{Bond, Network, Node};
 pub use plan::{Plan, Step};
 pub use planner::Planner;
