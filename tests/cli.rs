@@ -560,4 +560,21 @@ fn a_network_is_planned_drawn_and_contracted() {
     refused(at, &["contract", "ring.json", "--bytes", "8"], &["bytes", "allow more"]);
     refused(at, &["contract", "ring.json", "--time", "-1"], &["time is -1"]);
     refused(at, &["contract", "ring.json", "--minimise", "fun"], &["'fun'"]);
+
+    // The first slices, stored, and the rest: the same as all at once.
+    let small = ["contract", "ring.json", "--json", "--bytes", "1200"];
+    json(at, &[&small[..], &["--save-plan", "small.json"]].concat());
+    let by_plan = [&small[..], &["--plan", "small.json"]].concat();
+    let all = json(at, &by_plan);
+    let kept = [&by_plan[..], &["--checkpoint", "sum"]].concat();
+    let some = json(at, &[&kept[..], &["--slices", "1"]].concat());
+    assert!(some["slices_done"].as_u64() < some["slices"].as_u64() && some["gflops"].as_f64() > Some(0.0), "{some}");
+    let rest = json(at, &[&kept[..], &["--resume", "--every", "0"]].concat());
+    assert_eq!((&rest["log_abs"], &rest["slices_done"]), (&all["log_abs"], &all["slices"]));
+    refused(at, &[&kept[..], &["--resume", "--seed", "2"]].concat(), &["other tensors"]);
+    refused(at, &[&kept[..], &["--resume", "--scalar", "f32"]].concat(), &["sum", "--scalar f64"]);
+    refused(at, &[&small[..], &["--checkpoint", "sum", "--resume"]].concat(), &["--plan"]);
+    refused(at, &[&kept[..], &["--every", "-1"]].concat(), &["every is -1"]);
+    refused(at, &[&small[..], &["--slices", "0"]].concat(), &["slices is 0"]);
+    refused(at, &["contract", "ring.json", "--plan", "plan.json", "--bytes", "64"], &["bytes", "allow more"]);
 }

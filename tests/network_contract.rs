@@ -146,3 +146,40 @@ fn wrong_values_are_refused_where_they_are_met() {
     assert_eq!(zero.contract(&plan).unwrap().scalar().unwrap(), LogScaled::zero());
     assert!(Network::<f64>::from_tensors(Vec::new()).is_err());
 }
+
+#[test]
+fn every_order_and_every_slice_of_odd_patterns_agree_with_the_sum() {
+    // Hyperedges, open shared indices, repeated and lone ones, dimension one, parts that nothing joins, scalars.
+    let cases: &[(&str, &[&[usize]])] = &[
+        ("hab,hbc,hca->", &[&[3, 2, 4], &[3, 4, 2], &[3, 2, 2]]),
+        ("xab,xbc,xcd->xad", &[&[2, 3, 4], &[2, 4, 2], &[2, 2, 3]]),
+        ("xab,ybx,yca->xyc", &[&[2, 3, 4], &[3, 4, 2], &[3, 2, 3]]),
+        ("aab,bcc,cd->da", &[&[3, 3, 2], &[2, 2, 2], &[2, 4]]),
+        ("ab,cd,ef->af", &[&[2, 3], &[2, 2], &[3, 2]]),
+        ("a1b,b1,1->a1", &[&[3, 1, 4], &[4, 1], &[1]]),
+        (",,ab->b", &[&[], &[], &[2, 3]]),
+        ("abc->ca", &[&[2, 3, 4]]),
+        ("aa->aa", &[&[3, 3]]),
+        ("ab,ab,ab->ab", &[&[3, 4], &[3, 4], &[3, 4]]),
+    ];
+    for &(einsum, shapes) in cases {
+        let equation = Equation::parse(einsum, shapes).unwrap();
+        let count = equation.tensors();
+        let orders: Vec<Vec<(usize, usize)>> = match count {
+            1 => vec![vec![]],
+            _ => vec![vec![(0, 1), (3, 2)], vec![(1, 2), (0, 3)], vec![(2, 0), (1, 3)]],
+        };
+        let arrays = arrays::<Complex64>(&equation, 4);
+        let expected = naive(&equation, &arrays);
+        let network = Network::from_equation(&equation, arrays).unwrap();
+        for order in orders {
+            let tree = ansatz::network::ContractionTree::new(count, order).unwrap();
+            for mask in 0..1_usize << equation.indices() {
+                let sliced: Vec<usize> = (0..equation.indices()).filter(|i| mask >> i & 1 == 1).collect();
+                let plan = Plan::new(&equation, &tree, &sliced).unwrap();
+                let found = result(&network, &plan);
+                assert!(worst(&found, &expected) < 1e-12, "{plan:?}\n{found}\n{expected}");
+            }
+        }
+    }
+}

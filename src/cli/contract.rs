@@ -1,18 +1,21 @@
 //! `ansatz contract`: plan the contraction of a network, and do it.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::Exit;
 use super::output::{number, print, print_json, write_text};
+use super::training::on_signal;
 use crate::error::{Error, Result};
-use crate::io::{load_equation, load_plan};
-use crate::network::{Network, Objective, Plan, Planner};
+use crate::io::{load_equation, load_plan, load_sliced_sum, save_sliced_sum};
+use crate::network::{Budget, Contraction, Network, Objective, Plan, Planner};
 use crate::random::Seed;
-use crate::report::{Table, plan_dot, plan_svg};
+use crate::report::{SliceBar, Table, plan_dot, plan_svg};
 use crate::scalar::{Kind, LogScaled, Scalar};
 
 #[derive(Debug, Args)]
@@ -48,6 +51,24 @@ pub(super) struct Contract {
     /// Draw the tree of the plan (.svg or .dot).
     #[arg(long, value_name = "FILE.svg")]
     draw: Option<PathBuf>,
+    /// Do the first so many slices only, to see how fast they are; the value is that of these slices.
+    #[arg(long, value_name = "N", conflicts_with = "plan_only")]
+    slices: Option<u64>,
+    /// Store the sum over slices in this file as it grows, and when the program is stopped.
+    #[arg(long, value_name = "FILE", conflicts_with = "plan_only")]
+    checkpoint: Option<PathBuf>,
+    /// Store it every so many seconds.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 300.0,
+        requires = "checkpoint",
+        allow_negative_numbers = true
+    )]
+    every: f64,
+    /// Go on from the checkpoint: with the same network, seed and numbers, and the same plan (--plan).
+    #[arg(long, requires_all = ["checkpoint", "plan"])]
+    resume: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -110,6 +131,19 @@ struct Value {
     ln_abs: f64,
     phase: Option<(f64, f64)>,
     seconds: f64,
+    /// Slices done in all.
+    done: u64,
+    /// Multiplications done now, for slices.
+    multiplications: f64,
+    interrupted: bool,
+}
+
+impl Value {
+    /// A multiplication with its addition counts 2, of complex numbers 8.
+    fn gflops(&self, kind: Kind) -> f64 {
+        let each = if matches!(kind, Kind::C32 | Kind::C64) { 8.0 } else { 2.0 };
+        each * self.multiplications / self.seconds.max(1e-9) / 1e9
+    }
 }
 
 impl Contract {
@@ -124,6 +158,12 @@ impl Contract {
         let Ok(time) = Duration::try_from_secs_f64(self.time) else {
             return Err(Error::setting("time", self.time, "give a number of seconds"));
         };
+        if !(self.every >= 0.0 && self.every.is_finite()) {
+            return Err(Error::setting("every", self.every, "give a number of seconds"));
+        }
+        if self.slices == Some(0) {
+            return Err(Error::setting("slices", 0, "give at least 1"));
+        }
         let equation = load_equation(&self.network)?;
         let start = Instant::now();
         let ceiling = self.bytes.or((!self.plan_only).then_some(Bytes(4 << 30)));
@@ -159,28 +199,48 @@ impl Contract {
         let value = if self.plan_only {
             None
         } else {
-            if let Some(Bytes(bytes)) = ceiling.filter(|ceiling| plan.peak_bytes(kind) > ceiling.0) {
-                return Err(Error::Memory {
-                    what: "the contraction by this plan".into(),
-                    needed: plan.peak_bytes(kind),
-                    ceiling: bytes,
-                    way_out: "allow more with --bytes, or search for a plan without --plan".into(),
-                });
-            }
             Some(match kind {
-                Kind::F32 => self.contracted::<f32>(&plan)?,
-                Kind::F64 => self.contracted::<f64>(&plan)?,
-                Kind::C32 => self.contracted::<num_complex::Complex32>(&plan)?,
-                Kind::C64 => self.contracted::<num_complex::Complex64>(&plan)?,
+                Kind::F32 => self.contracted::<f32>(&plan, ceiling)?,
+                Kind::F64 => self.contracted::<f64>(&plan, ceiling)?,
+                Kind::C32 => self.contracted::<num_complex::Complex32>(&plan, ceiling)?,
+                Kind::C64 => self.contracted::<num_complex::Complex64>(&plan, ceiling)?,
             })
         };
         self.tell(&plan, kind, planned, value.as_ref())?;
-        Ok(Exit::Done)
+        Ok(if value.is_some_and(|value| value.interrupted) { Exit::Interrupted } else { Exit::Done })
     }
 
-    fn contracted<T: Scalar>(&self, plan: &Plan) -> Result<Value> {
+    fn contracted<T: Scalar>(&self, plan: &Plan, ceiling: Option<Bytes>) -> Result<Value> {
+        let network = Network::<T>::random(plan.equation(), Seed(self.seed))?;
+        let budget = ceiling.map_or(Budget::unlimited(), |Bytes(bytes)| Budget::bytes(bytes));
+        let contraction = Contraction::new(plan).budget(budget).slices(self.slices.unwrap_or(u64::MAX));
+        let mut sum = match &self.checkpoint {
+            Some(file) if self.resume => load_sliced_sum(file)?,
+            _ => contraction.start(&network)?,
+        };
+        let stopped = on_signal()?;
+        let bar = (plan.slices() > 1).then(|| SliceBar::stderr(sum.done(), sum.slices()));
         let start = Instant::now();
-        let result = Network::<T>::random(plan.equation(), Seed(self.seed))?.contract(plan)?;
+        let mut stored = Instant::now();
+        contraction.advance(&network, &mut sum, &mut |sum| {
+            if let Some(bar) = &bar {
+                bar.done(sum.done());
+            }
+            if let Some(file) = self.checkpoint.as_ref().filter(|_| stored.elapsed().as_secs_f64() >= self.every) {
+                save_sliced_sum(file, sum)?;
+                stored = Instant::now();
+            }
+            let go_on = !stopped.load(Ordering::Relaxed);
+            Ok(if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
+        let seconds = start.elapsed().as_secs_f64();
+        drop(bar);
+        if let Some(file) = &self.checkpoint {
+            save_sliced_sum(file, &sum)?;
+        }
+        let (done, multiplications) = (sum.done(), sum.multiplications());
+        let interrupted = stopped.load(Ordering::Relaxed) && !sum.is_complete();
+        let result = contraction.finish(&network, sum)?;
         let (ln_abs, phase) = if plan.equation().output().is_empty() {
             let value = result.scalar()?;
             let phase = value.phase().to_c64();
@@ -189,7 +249,7 @@ impl Contract {
             let norm = result.mantissa().norm() * LogScaled::exp(result.ln_scale());
             (norm.ln_abs(), None)
         };
-        Ok(Value { ln_abs, phase, seconds: start.elapsed().as_secs_f64() })
+        Ok(Value { ln_abs, phase, seconds, done, multiplications, interrupted })
     }
 
     fn tell(&self, plan: &Plan, kind: Kind, planned: f64, value: Option<&Value>) -> Result<()> {
@@ -204,6 +264,8 @@ impl Contract {
             });
             if let Some(value) = value {
                 json["contract_seconds"] = number(value.seconds);
+                json["slices_done"] = value.done.into();
+                json["gflops"] = number(value.gflops(kind));
                 json[if value.phase.is_some() { "log_abs" } else { "log_norm" }] = number(value.ln_abs);
                 if let Some((re, im)) = value.phase {
                     let complex = matches!(kind, Kind::C32 | Kind::C64);
@@ -222,6 +284,10 @@ impl Contract {
         table.row(["seconds to plan".to_owned(), format!("{planned:.3}")]);
         if let Some(value) = value {
             table.row(["seconds to contract".to_owned(), format!("{:.3}", value.seconds)]);
+            table.row(["GFLOP/s".to_owned(), format!("{:.2}", value.gflops(kind))]);
+            if value.done < plan.slices() {
+                table.row(["slices done (the value is theirs)".to_owned(), value.done.to_string()]);
+            }
             let name = if value.phase.is_some() { "ln |value|" } else { "ln of the norm" };
             table.row([name.to_owned(), format!("{:.12}", value.ln_abs)]);
             if let Some((re, im)) = value.phase {

@@ -13,7 +13,7 @@ use super::Exit;
 use super::info::entropies;
 use super::output::{Late, complain, folder, number, print, print_json, writable, write_png, write_text};
 use super::source::{Source, tiles};
-use super::training::Training;
+use super::training::{Training, on_signal};
 use crate::data::split;
 use crate::error::{Error, Place, Result};
 use crate::for_kind;
@@ -451,13 +451,7 @@ impl Fit {
             return self.plan(&run, train);
         }
         let start = Instant::now();
-        let stopped = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            // A second signal ends the program at once.
-            let hook = |e: std::io::Error| Error::Io { path: "signal".into(), action: "listen for", source: e };
-            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stopped)).map_err(hook)?;
-            signal_hook::flag::register(signal, Arc::clone(&stopped)).map_err(hook)?;
-        }
+        let stopped = on_signal()?;
         let outcome = {
             let mut watch = self.observers(&run, stopped)?;
             let checkpoint = self.checkpoint_path();

@@ -1,8 +1,10 @@
 //! What `ansatz fit` does with a run, whatever its method.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::io::{Extra, save_adam_checkpoint, save_checkpoint};
 use crate::model::{Batch, BornMps};
 use crate::scalar::Scalar;
@@ -106,4 +108,15 @@ impl<T: Scalar> Training for AdamRun<BornMps<T>> {
     fn into_best(self) -> BornMps<T> {
         self.best
     }
+}
+
+/// A flag that is set by the first Ctrl-C or request to end; the second ends the program at once.
+pub(super) fn on_signal() -> Result<Arc<AtomicBool>> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let hook = |e: std::io::Error| Error::Io { path: "signal".into(), action: "listen for", source: e };
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stopped)).map_err(hook)?;
+        signal_hook::flag::register(signal, Arc::clone(&stopped)).map_err(hook)?;
+    }
+    Ok(stopped)
 }

@@ -12,6 +12,7 @@ mod extra;
 mod header;
 mod model;
 mod network;
+mod sliced_sum;
 mod tensor_file;
 
 pub use adam_checkpoint::{adam_checkpoint_from_bytes, load_adam_checkpoint, save_adam_checkpoint};
@@ -22,3 +23,4 @@ pub use checkpoint::{CheckpointKeeper, checkpoint_from_bytes, load_checkpoint, s
 pub use extra::Extra;
 pub use model::{load_model, model_from_bytes, save_model};
 pub use network::{load_equation, load_plan};
+pub use sliced_sum::{load_sliced_sum, save_sliced_sum, sliced_sum_from_bytes};

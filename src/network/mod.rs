@@ -29,6 +29,7 @@ mod tree;
 
 pub use cost::{Cost, Objective};
 pub use equation::Equation;
+pub(crate) use execute::Accumulator;
 pub use execute::{Budget, Contracted, Contraction, SliceObserver, SlicedSum};
 pub use network::{Bond, Network, Node};
 pub use plan::{Plan, Step};

@@ -8,6 +8,7 @@ mod curve;
 mod log;
 mod montage;
 mod progress;
+mod slices;
 mod table;
 
 pub use chart::{Chart, line_chart, stacked_charts};
@@ -16,6 +17,7 @@ pub use curve::{chain_profile, loss_curve};
 pub use log::JsonLines;
 pub use montage::{Tiles, completions, encode_png, montage};
 pub use progress::{Progress, time_in_words};
+pub use slices::SliceBar;
 pub use table::Table;
 
 #[cfg(test)]

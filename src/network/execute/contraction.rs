@@ -26,11 +26,12 @@ use crate::tensor::{Leg, Tensor};
 /// let network = Network::<f64>::random(&equation, ansatz::Seed(1))?;
 /// let contraction = Contraction::new(&plan).budget(Budget::bytes(1 << 20));
 /// let mut sum = contraction.start(&network)?;
-/// let result = contraction.advance(&network, &mut sum, &mut |sum| {
+/// contraction.advance(&network, &mut sum, &mut |sum| {
 ///     println!("{} of {}", sum.done(), sum.slices());
 ///     Ok(ControlFlow::Continue(()))
 /// })?;
-/// assert_eq!(result.scalar()?, contraction.run(&network)?.scalar()?);
+/// assert!(sum.is_complete());
+/// assert_eq!(contraction.finish(&network, sum)?.scalar()?, contraction.run(&network)?.scalar()?);
 /// # Ok::<(), ansatz::Error>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -263,7 +264,8 @@ impl<'a> Contraction<'a> {
             task.advance(&mut sum, u64::MAX, &mut |_| Ok(ControlFlow::Continue(())))?;
             return task.finish(sum.total.elements, sum.total.exponent.unwrap_or(0));
         }
-        task.whole()
+        let (elements, exponent) = task.whole()?;
+        task.finish(elements, exponent)
     }
 
     /// A sum over slices of which none is done.
@@ -276,30 +278,30 @@ impl<'a> Contraction<'a> {
     }
 
     /// Does the slices that are not in `sum` yet, tells `watch` after every few, and stops where it breaks or where
-    /// [`slices`](Self::slices) says. The result is that of the slices which are in the sum then; it is the whole one if
-    /// the sum [is complete](SlicedSum::is_complete), with the same bits however often it was broken off.
+    /// [`slices`](Self::slices) says. However often it is broken off and gone on with, the sum has the same bits.
     ///
     /// # Errors
-    /// As [`run`](Self::run); [`Error::Format`] if the sum is of another plan or other tensors; those of `watch`.
+    /// As [`run`](Self::run); [`Error::Format`] if the sum is of another plan, other tensors or another budget; those of
+    /// `watch`.
     pub fn advance<T: Scalar>(
         &self,
         network: &Network<T>,
         sum: &mut SlicedSum<T>,
         watch: &mut SliceObserver<'_, T>,
-    ) -> Result<Contracted<T>> {
+    ) -> Result<()> {
         let task = Task::new(self, network)?;
-        if sum.fingerprint != task.fingerprint()
-            || sum.slices != task.prepared.compiled.slices()
-            || sum.total.elements.len() as u64 != task.prepared.total
-        {
-            return Err(Error::Format {
-                what: "the sum over slices is of another plan, other tensors or another budget: give those with which \
-                       it was begun, or begin again"
-                    .into(),
-            });
-        }
-        task.advance(sum, self.most, watch)?;
-        task.finish(sum.total.elements.clone(), sum.total.exponent.unwrap_or(0))
+        task.check(sum)?;
+        task.advance(sum, self.most, watch)
+    }
+
+    /// The result of the slices that are in `sum`: the whole one if it [is complete](SlicedSum::is_complete).
+    ///
+    /// # Errors
+    /// As [`advance`](Self::advance).
+    pub fn finish<T: Scalar>(&self, network: &Network<T>, sum: SlicedSum<T>) -> Result<Contracted<T>> {
+        let task = Task::new(self, network)?;
+        task.check(&sum)?;
+        task.finish(sum.total.elements, sum.total.exponent.unwrap_or(0))
     }
 }
 
@@ -397,8 +399,21 @@ impl<'a, T: Scalar> Task<'a, T> {
         Ok(kept)
     }
 
-    /// A contraction without slices.
-    fn whole(&self) -> Result<Contracted<T>> {
+    /// That a sum is one of this contraction.
+    fn check(&self, sum: &SlicedSum<T>) -> Result<()> {
+        if sum.fingerprint == self.fingerprint()
+            && sum.slices == self.prepared.compiled.slices()
+            && sum.total.elements.len() as u64 == self.prepared.total
+        {
+            return Ok(());
+        }
+        let what = "the sum over slices is of another plan, other tensors or another budget: give those with which it was \
+                    begun, or begin again";
+        Err(Error::Format { what: what.into() })
+    }
+
+    /// A contraction without slices: the elements and their exponent.
+    fn whole(&self) -> Result<(Vec<T>, i64)> {
         let compiled = &self.prepared.compiled;
         let (leaves, mut exponents) = (self.slices(), self.exponents());
         let mut work: Vec<T> = zeros(compiled.work as usize)?;
@@ -407,13 +422,12 @@ impl<'a, T: Scalar> Task<'a, T> {
         // The result is in front.
         work.truncate(self.prepared.part as usize);
         work.shrink_to_fit();
-        let exponent = exponents.last().copied().unwrap_or_default();
-        self.finish(work, exponent)
+        Ok((work, exponents.last().copied().unwrap_or_default()))
     }
 
     fn start(&self, fingerprint: u64) -> Result<SlicedSum<T>> {
         let total = Accumulator::new(self.prepared.total as usize)?;
-        Ok(SlicedSum { fingerprint, done: 0, slices: self.prepared.compiled.slices(), total })
+        Ok(SlicedSum { fingerprint, done: 0, slices: self.prepared.compiled.slices(), total, multiplications: 0.0 })
     }
 
     fn advance(&self, sum: &mut SlicedSum<T>, most: u64, watch: &mut SliceObserver<'_, T>) -> Result<()> {
@@ -424,6 +438,15 @@ impl<'a, T: Scalar> Task<'a, T> {
         }
         if sum.done >= most.min(sum.slices) {
             return Ok(());
+        }
+        if !prepared.is_sliced() {
+            // The sum gives way to the result.
+            sum.total.elements = Vec::new();
+            let (elements, exponent) = self.whole()?;
+            sum.total = Accumulator { elements, exponent: Some(exponent) };
+            sum.done = 1;
+            sum.multiplications += prepared.compiled.flops;
+            return watch(sum).map(|_| ());
         }
         let (leaves, mut exponents) = (self.slices(), self.exponents());
         let kept = self.before(&leaves, &mut exponents)?;
@@ -448,7 +471,9 @@ impl<'a, T: Scalar> Task<'a, T> {
                         sum.total.add(part, exponent, at);
                     }
                     sum.total.settle()?;
-                    sum.done = prepared.slices_in(group + 1);
+                    let done = prepared.slices_in(group + 1);
+                    sum.multiplications += prepared.compiled.flops * (done - sum.done) as f64;
+                    sum.done = done;
                 }
                 next += begun;
                 if watch(sum)?.is_break() {

@@ -16,6 +16,7 @@ pub use budget::Budget;
 pub(super) use contraction::peak_elements;
 pub use contraction::{Contraction, SliceObserver};
 pub(super) use pairwise::{join, rescaled, summed};
+pub(crate) use sliced::Accumulator;
 pub use sliced::SlicedSum;
 
 use ndarray::IxDyn;

@@ -13,6 +13,8 @@ pub struct SlicedSum<T: Scalar> {
     pub(crate) done: u64,
     pub(crate) slices: u64,
     pub(crate) total: Accumulator<T>,
+    /// Done since the sum was begun or read from a file.
+    pub(crate) multiplications: f64,
 }
 
 /// Elements times a power of two.
@@ -34,6 +36,13 @@ impl<T: Scalar> SlicedSum<T> {
     #[must_use]
     pub fn slices(&self) -> u64 {
         self.slices
+    }
+
+    /// Multiplications that were done for slices since the sum was begun or read from a file; what is the same in all
+    /// slices is not counted.
+    #[must_use]
+    pub fn multiplications(&self) -> f64 {
+        self.multiplications
     }
 
     /// Whether all have been added.
