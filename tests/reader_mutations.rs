@@ -3,12 +3,14 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::Write;
+use std::ops::ControlFlow;
 
 use ansatz::data::{Binarise, Format, parse_bytes};
 use ansatz::io::{
     Extra, adam_checkpoint_from_bytes, checkpoint_from_bytes, model_from_bytes, save_adam_checkpoint, save_checkpoint,
-    save_model,
+    save_model, save_sliced_sum, sliced_sum_from_bytes,
 };
+use ansatz::network::{Contraction, ContractionTree, Equation, Network, Plan};
 use ansatz::train::{Adam, AdamRun, Run, TwoSite};
 use ansatz::{Batch, BornMps, Error, Seed};
 use num_complex::Complex32;
@@ -102,6 +104,15 @@ fn adam() -> Vec<u8> {
     saved(|path| save_adam_checkpoint(path, &run, &Extra::default()).unwrap())
 }
 
+fn sliced_sum() -> Vec<u8> {
+    let equation = Equation::parse("ab,bc->c", &[&[2, 3], &[3, 4]]).unwrap();
+    let plan = Plan::new(&equation, &ContractionTree::new(2, vec![(0, 1)]).unwrap(), &[1]).unwrap();
+    let network = Network::<Complex32>::random(&equation, Seed(1)).unwrap();
+    let mut sum = Contraction::new(&plan).start(&network).unwrap();
+    Contraction::new(&plan).slices(1).advance(&network, &mut sum, &mut |_| Ok(ControlFlow::Continue(()))).unwrap();
+    saved(|path| save_sliced_sum(path, &sum).unwrap())
+}
+
 /// A good file of every format, and what opens it.
 fn files() -> Vec<(&'static str, Vec<u8>, Open)> {
     let reals: Vec<u8> = [0f64, 1.0, 0.0, 1.0, 1.0, 1.0].iter().flat_map(|x| x.to_le_bytes()).collect();
@@ -121,6 +132,7 @@ fn files() -> Vec<(&'static str, Vec<u8>, Open)> {
         ("model", model(), |b| model_from_bytes(b, "f").map(drop)),
         ("checkpoint of sweeps", sweeps(), |b| checkpoint_from_bytes(b, "f").map(drop)),
         ("checkpoint of Adam", adam(), |b| adam_checkpoint_from_bytes(b, "f").map(drop)),
+        ("sum over slices", sliced_sum(), |b| sliced_sum_from_bytes::<Complex32>(b, "f").map(drop)),
     ]
 }
 

@@ -24,13 +24,16 @@ args = parser.parse_args()
 
 network = json.load(open(args.network))
 plan = json.load(open(args.plan))
-inputs = [list(term) for term in network["inputs"]]
-sizes = network["size_dict"]
+# Indices of one letter: some of cotengra joins their names.
+letter = {name: ctg.get_symbol(number) for number, name in enumerate(network["size_dict"])}
+inputs = [[letter[name] for name in term] for term in network["inputs"]]
+sizes = {letter[name]: size for name, size in network["size_dict"].items()}
+output = [letter[name] for name in network["output"]]
 tree = ctg.ContractionTree.from_path(
-    inputs, list(network["output"]), sizes, ssa_path=[tuple(pair) for pair in plan["path"]]
+    inputs, output, sizes, ssa_path=[tuple(pair) for pair in plan["path"]]
 )
 for name in plan["sliced"]:
-    tree.remove_ind_(name)
+    tree.remove_ind_(letter[name])
 
 rng = np.random.default_rng(1)
 arrays = []
