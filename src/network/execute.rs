@@ -14,8 +14,8 @@ const COMFORTABLE: i32 = 24;
 /// The result of a contraction: a tensor times a power of `e` that floating point need not hold.
 #[derive(Debug, Clone)]
 pub struct Contracted<T: Scalar> {
-    tensor: Tensor<T>,
-    ln_scale: f64,
+    pub(super) tensor: Tensor<T>,
+    pub(super) ln_scale: f64,
 }
 
 impl<T: Scalar> Contracted<T> {
@@ -68,30 +68,8 @@ impl<T: Scalar> Network<T> {
     /// [`Error::Shape`] if the plan is for another pattern or other dimensions, [`Error::NotFinite`] if a tensor holds
     /// NaN or infinity, [`Error::Memory`] if a result does not fit into memory.
     pub fn contract(&self, plan: &Plan) -> Result<Contracted<T>> {
-        let equation = self.equation()?;
-        if equation != *plan.equation() {
-            // A tensor of the plan may have an index twice, of which the network holds the diagonal.
-            let (found, expected) = (equation.to_string(), plan.equation().to_string());
-            if !same_contraction(&equation, plan.equation()) {
-                return Err(Error::Shape {
-                    what: "a plan for another network".into(),
-                    found: expected,
-                    expected: found,
-                });
-            }
-        }
-        let names = plan.equation().names();
-        let sliced: Vec<Leg> = plan
-            .sliced()
-            .iter()
-            .map(|&i| Leg::bond(&names[i], usize::try_from(plan.equation().dims()[i]).unwrap_or(usize::MAX)))
-            .collect();
-        let mut open: Vec<Leg> = Vec::new();
-        for leg in self.open() {
-            if open.iter().all(|other| other.name() != leg.name()) {
-                open.push(leg.clone());
-            }
-        }
+        self.fits(plan)?;
+        let (sliced, open) = (sliced_legs(plan), self.open_once());
         let steps = Steps::new(self, plan, &open)?;
         if sliced.is_empty() {
             let result = steps.run(&[])?;
@@ -101,26 +79,41 @@ impl<T: Scalar> Network<T> {
         let mut values = vec![0; sliced.len()];
         loop {
             let fixed: Vec<(&str, usize)> = sliced.iter().map(Leg::name).zip(values.iter().copied()).collect();
-            sum.add(steps.run(&fixed)?, &values)?;
-            // The next values, the last running fastest.
-            let mut place = sliced.len();
-            loop {
-                let Some(next) = place.checked_sub(1) else {
-                    let legs: Vec<Leg> = open.iter().map(|leg| leg.with_role(Role::Bond)).collect();
-                    return self.finish(Tensor::from_array(legs, sum.total)?, sum.exponent, &open);
-                };
-                place = next;
-                values[place] += 1;
-                if values[place] < sliced[place].dim() {
-                    break;
-                }
-                values[place] = 0;
+            sum.add(&steps.run(&fixed)?, &values)?;
+            if !next_slice(&mut values, &sliced) {
+                let Scaled { tensor, exponent } = sum.total()?;
+                return self.finish(tensor, exponent, &open);
             }
         }
     }
 
+    /// Refuses a plan for another pattern or other dimensions.
+    pub(super) fn fits(&self, plan: &Plan) -> Result<()> {
+        let equation = self.equation()?;
+        // A tensor of the plan may have an index twice, of which the network holds the diagonal.
+        if equation == *plan.equation() || same_contraction(&equation, plan.equation()) {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            what: "a plan for another network".into(),
+            found: plan.equation().to_string(),
+            expected: equation.to_string(),
+        })
+    }
+
+    /// The open legs, each once.
+    pub(super) fn open_once(&self) -> Vec<Leg> {
+        let mut open: Vec<Leg> = Vec::new();
+        for leg in self.open() {
+            if open.iter().all(|other| other.name() != leg.name()) {
+                open.push(leg.clone());
+            }
+        }
+        open
+    }
+
     /// Roles, order and repetitions of the open legs.
-    fn finish(&self, mut tensor: Tensor<T>, exponent: i64, open: &[Leg]) -> Result<Contracted<T>> {
+    pub(super) fn finish(&self, mut tensor: Tensor<T>, exponent: i64, open: &[Leg]) -> Result<Contracted<T>> {
         let ln_scale = exponent as f64 * std::f64::consts::LN_2 + self.ln_scale();
         for leg in open {
             tensor = tensor.with_role(leg, leg.role())?;
@@ -131,6 +124,25 @@ impl<T: Scalar> Network<T> {
         }
         Ok(Contracted { tensor, ln_scale })
     }
+}
+
+/// The sliced indices as legs.
+pub(super) fn sliced_legs(plan: &Plan) -> Vec<Leg> {
+    let (names, dims) = (plan.equation().names(), plan.equation().dims());
+    let leg = |&i: &usize| Leg::bond(&names[i], usize::try_from(dims[i]).unwrap_or(usize::MAX));
+    plan.sliced().iter().map(leg).collect()
+}
+
+/// Goes on to the next values of the sliced indices, the last running fastest; `false` after the last.
+pub(super) fn next_slice(values: &mut [usize], sliced: &[Leg]) -> bool {
+    for (value, leg) in values.iter_mut().zip(sliced).rev() {
+        *value += 1;
+        if *value < leg.dim() {
+            return true;
+        }
+        *value = 0;
+    }
+    false
 }
 
 /// Whether two equations differ only in indices that a tensor has twice.
@@ -240,7 +252,7 @@ pub(super) fn join<T: Scalar>(a: &Tensor<T>, b: &Tensor<T>, mut keep: impl FnMut
     Ok(result)
 }
 
-fn plan_slices(plan: &Plan, name: &str) -> bool {
+pub(super) fn plan_slices(plan: &Plan, name: &str) -> bool {
     plan.sliced().iter().any(|&i| plan.equation().names()[i] == name)
 }
 
@@ -273,7 +285,8 @@ pub(super) fn rescaled<T: Scalar>(tensor: Tensor<T>, exponent: i64) -> Result<Sc
 }
 
 /// The sum of the results of all slices, or, for open indices, their collection.
-struct Sum<T: Scalar> {
+pub(super) struct Sum<T: Scalar> {
+    legs: Vec<Leg>,
     total: ArrayD<T>,
     exponent: i64,
     order: Vec<Leg>,
@@ -283,14 +296,24 @@ struct Sum<T: Scalar> {
 }
 
 impl<T: Scalar> Sum<T> {
-    fn new(open: &[Leg], sliced: &[Leg]) -> Result<Self> {
+    /// For results with the legs `open`, of which the sliced ones are left out in the parts.
+    pub(super) fn new(open: &[Leg], sliced: &[Leg]) -> Result<Self> {
         let zeros = Tensor::<T>::zeros(open)?;
         let axes = sliced.iter().map(|leg| open.iter().position(|other| other.name() == leg.name())).collect();
         let order = open.iter().filter(|leg| sliced.iter().all(|other| other.name() != leg.name())).cloned().collect();
-        Ok(Sum { total: zeros.into_array(open)?, exponent: 0, order, axes, empty: true })
+        let legs = open.iter().map(|leg| leg.with_role(Role::Bond)).collect();
+        Ok(Sum { legs, total: zeros.into_array(open)?, exponent: 0, order, axes, empty: true })
     }
 
-    fn add(&mut self, part: Scaled<T>, values: &[usize]) -> Result<()> {
+    pub(super) fn total(self) -> Result<Scaled<T>> {
+        Ok(Scaled { tensor: Tensor::from_array(self.legs, self.total)?, exponent: self.exponent })
+    }
+
+    pub(super) fn add(&mut self, part: &Scaled<T>, values: &[usize]) -> Result<()> {
+        // The exponent of zero means nothing, and must not push the others out of the range.
+        if part.tensor.view_in_order(part.tensor.legs())?.iter().all(|&x| x == T::zero()) {
+            return Ok(());
+        }
         if self.empty {
             (self.exponent, self.empty) = (part.exponent, false);
         }
@@ -318,18 +341,24 @@ fn power_of_two<T: Scalar>(exponent: i64) -> T {
     T::from_f64((exponent.max(-2000) as f64).exp2())
 }
 
-/// Spreads a tensor over the diagonal of legs that are listed more than once.
-fn on_diagonal<T: Scalar>(tensor: &Tensor<T>, open: &[Leg]) -> Result<Tensor<T>> {
+/// The legs of a result: a name that is there again has a prime, or several.
+pub(super) fn primed(open: &[Leg]) -> Vec<Leg> {
     let mut legs: Vec<Leg> = Vec::with_capacity(open.len());
-    let mut source = Vec::with_capacity(open.len());
     for leg in open {
         let mut name = leg.name().to_owned();
         while legs.iter().any(|other| other.name() == name) {
             name.push('\'');
         }
         legs.push(leg.renamed(name));
-        source.push(tensor.legs().iter().position(|other| other.name() == leg.name()).unwrap_or_default());
     }
+    legs
+}
+
+/// Spreads a tensor over the diagonal of legs that are listed more than once.
+fn on_diagonal<T: Scalar>(tensor: &Tensor<T>, open: &[Leg]) -> Result<Tensor<T>> {
+    let legs = primed(open);
+    let place = |leg: &Leg| tensor.legs().iter().position(|other| other.name() == leg.name()).unwrap_or_default();
+    let source: Vec<usize> = open.iter().map(place).collect();
     let mut out = Tensor::<T>::zeros(legs.clone())?.into_array(&legs)?;
     for (index, &value) in tensor.view_in_order(tensor.legs())?.indexed_iter() {
         let place: Vec<usize> = source.iter().map(|&axis| index[axis]).collect();

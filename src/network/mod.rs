@@ -18,6 +18,7 @@
 mod cost;
 mod equation;
 mod execute;
+mod gradient;
 #[allow(clippy::module_inception)]
 mod network;
 mod order;
@@ -30,6 +31,7 @@ mod tree;
 pub use cost::{Cost, Objective};
 pub use equation::Equation;
 pub use execute::Contracted;
+pub use gradient::{Backward, Gradient};
 pub use network::{Bond, Network, Node};
 pub use plan::{Plan, Step};
 pub use planner::Planner;
