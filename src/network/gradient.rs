@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::execute::{Contracted, Scaled, Sum, join, next_slice, plan_slices, primed, rescaled, sliced_legs, summed};
+use super::execute::{Contracted, Scaled, join, primed, rescaled, summed};
 use super::network::{Network, diagonal};
 use super::plan::Plan;
+use super::slices::{Sum, next_slice, plan_slices, sliced_legs};
 use crate::error::{Error, Result};
 use crate::scalar::{LogScaled, Scalar};
 use crate::tensor::{Leg, Role, Tensor};

@@ -26,11 +26,12 @@ mod plan;
 mod planner;
 mod search;
 mod simplify;
+mod slices;
 mod tree;
 
 pub use cost::{Cost, Objective};
 pub use equation::Equation;
-pub use execute::Contracted;
+pub use execute::{Budget, Contracted, Contraction, SliceObserver, SlicedSum};
 pub use gradient::{Backward, Gradient};
 pub use network::{Bond, Network, Node};
 pub use plan::{Plan, Step};

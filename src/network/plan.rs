@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::cost::{Cost, Objective};
 use super::equation::Equation;
+use super::execute::peak_elements;
 use super::order::{Bare, Graph, State};
 use super::tree::ContractionTree;
 use crate::error::{Error, Result};
@@ -34,7 +35,7 @@ pub struct Plan {
     sliced: Vec<usize>,
     cost: Cost,
     /// Elements alive at once at the most: the number of which the cost has the logarithm.
-    peak: f64,
+    peak: u64,
     steps: Vec<Step>,
 }
 
@@ -72,15 +73,17 @@ impl Plan {
         let steps: Vec<Step> = (tree.leaves()..tree.leaves() + tree.pairs().len())
             .map(|n| Step { log2_flops: state.flops[n], log2_size: state.size[n] })
             .collect();
-        let peak = peak(equation, &tree, sliced, &state, &leaf_copies);
         let cost = Cost {
             log2_flops: state.total_flops() + log2_slices,
             log2_write: super::order::log2_sum(steps.iter().map(|step| step.log2_size)) + log2_slices,
             log2_size: state.largest(),
-            log2_peak: peak.log2(),
+            log2_peak: 0.0,
             log2_slices,
         };
-        Ok(Plan { equation: equation.clone(), tree, sliced: sliced.to_vec(), cost, peak, steps })
+        let mut plan = Plan { equation: equation.clone(), tree, sliced: sliced.to_vec(), cost, peak: 0, steps };
+        plan.peak = peak_elements(&plan)?;
+        plan.cost.log2_peak = (plan.peak.max(1) as f64).log2();
+        Ok(plan)
     }
 
     /// The pattern that the plan is for.
@@ -119,13 +122,15 @@ impl Plan {
         self.sliced.iter().fold(1_u64, |product, &i| product.saturating_mul(self.equation.dims()[i]))
     }
 
-    /// Bytes that are alive at once at the most, beside the tensors of the network, for elements of this kind;
-    /// `u64::MAX` if there are more.
+    /// Bytes that are alive at once at the most, beside the tensors of the network, for elements of this kind, when one
+    /// thread contracts tensors in standard layout; `u64::MAX` if there are more than can be. Every buffer for elements
+    /// is counted: intermediates, copies in another order, what is kept over slices, the sum over slices, the result.
+    ///
+    /// Tensors whose largest element is beyond `2^24` or below `2^-24` are copied as well. Each further thread that works
+    /// at slices takes a workspace of its own; under a [`Budget`](super::Budget) there are as many as fit.
     #[must_use]
     pub fn peak_bytes(&self, kind: Kind) -> u64 {
-        // A size is the power of a sum of logarithms, and may be off in its last digits; a float beyond the range goes
-        // to its end.
-        (self.peak * (1.0 - 1e-12) * kind.bytes() as f64).ceil() as u64
+        self.peak.saturating_mul(kind.bytes() as u64)
     }
 
     /// As JSON: the equation, the pairs of the order, the names of the sliced indices and the cost.
@@ -235,31 +240,4 @@ fn schedule(state: &State, leaf_copies: &[bool]) -> (Vec<bool>, Vec<f64>) {
         peak[node as usize] = first.min(second).max(own);
     }
     (second_first, peak)
-}
-
-/// The elements alive at once, as the steps of `tree` are done one after the other.
-fn peak(equation: &Equation, tree: &ContractionTree, sliced: &[usize], state: &State, leaf_copies: &[bool]) -> f64 {
-    let elements = |node: usize| state.size[node].exp2();
-    let held = |node: usize| if leaf_copies.get(node) == Some(&false) { 0.0 } else { elements(node) };
-    // The sum over slices, and the result with its repeated indices.
-    let output: f64 = equation.output().iter().map(|&i| (equation.dims()[i] as f64).log2()).sum();
-    let repeated = (1..equation.output().len()).any(|k| equation.output()[..k].contains(&equation.output()[k]));
-    let base = if sliced.is_empty() { 0.0 } else { output.exp2() };
-    let mut alive = base;
-    let mut highest = alive;
-    for (k, &(a, b)) in tree.pairs().iter().enumerate() {
-        let node = tree.leaves() + k;
-        // A leaf is made ready when it is needed.
-        for leaf in [a, b] {
-            if leaf < tree.leaves() {
-                alive += held(leaf);
-            }
-        }
-        highest = highest.max(alive + workspace(elements(a), elements(b), elements(node)));
-        alive += elements(node) - held(a) - held(b);
-    }
-    let result = elements(tree.root());
-    let last =
-        base + result + if repeated { output.exp2() } else { 0.0 } + if sliced.is_empty() { 0.0 } else { result };
-    highest.max(last)
 }

@@ -54,7 +54,7 @@ fn steps<T: Scalar>(tensor: &Tensor<T>, axes: &[usize]) -> Vec<Step> {
 
 /// An index: how many values it takes, and how far in memory they lie apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Step {
+pub(crate) struct Step {
     pub len: usize,
     pub stride: usize,
 }
@@ -159,9 +159,16 @@ impl<'a, T: Scalar> Matrices<'a, T> {
 
 impl<T: Scalar> Tensor<T> {
     /// The elements in the order of memory.
-    pub(super) fn memory(&self) -> &[T] {
+    pub(crate) fn memory(&self) -> &[T] {
         // A tensor has no gaps, so there always is such a slice.
         self.data.as_slice_memory_order().unwrap_or_default()
+    }
+
+    /// The legs in the order of memory, slowest first.
+    pub(crate) fn memory_order(&self) -> impl Iterator<Item = &Leg> {
+        let mut axes: Vec<usize> = (0..self.legs.len()).collect();
+        sort_by_memory(self, &mut axes);
+        axes.into_iter().map(|axis| &self.legs[axis])
     }
 }
 

@@ -35,5 +35,7 @@ mod tensor;
 
 pub use contract::{contract, contract_pairs};
 pub use factorise::{TensorEigh, TensorSvd};
+pub(crate) use layout::Step;
 pub use leg::{Leg, Role};
+pub(crate) use permute::permuted;
 pub use tensor::Tensor;

@@ -16,7 +16,7 @@ const BLOCK: usize = 8;
 /// Indices that stay neighbours count as one. If the fastest index of `memory` stays the fastest, whole runs are copied.
 /// If not, the indices that run fastest in `out` and those that run fastest in `memory` span a matrix, which is
 /// transposed block by block: no cache line is fetched for one element, and no loop is short even if every index is.
-pub(super) fn permuted<T: Copy>(memory: &[T], order: &[Step], out: &mut [T]) {
+pub(crate) fn permuted<T: Copy>(memory: &[T], order: &[Step], out: &mut [T]) {
     let steps = merged(order.iter().copied());
     let mut outer: Vec<Indices> = Vec::with_capacity(steps.len());
     let mut below = 1;

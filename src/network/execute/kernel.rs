@@ -1,0 +1,396 @@
+//! The steps of a program on plain memory: copies in another order, piles of matrix products, and the scale of results.
+
+use std::ops::Range;
+
+use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
+
+use super::layout::{Action, Both, Gather, Home, Product, Run, Source};
+use crate::error::{Error, Result};
+use crate::linalg::{Op, gemm_parallel, wide};
+use crate::parallel::each;
+use crate::scalar::{Kind, Scalar};
+use crate::tensor::{Step, permuted};
+
+/// Multiplications below which a plain loop is faster than a call to BLAS.
+const TINY: usize = 256;
+/// Results whose largest element is within these powers of two are left as they are.
+pub(super) const COMFORTABLE: i32 = 24;
+/// Elements up to which a copy is made by plain loops.
+const SMALL: usize = 256;
+/// Multiplications, or elements moved, from which a step without a large matrix is spread over threads.
+const SPREAD: usize = 1 << 19;
+/// Pieces into which such a step is cut, whatever the number of threads.
+const PIECES: usize = 8;
+
+/// The memory that the steps of a slice see.
+pub(super) struct Memory<'a, T> {
+    pub leaves: &'a [&'a [T]],
+    pub kept: &'a [T],
+    pub work: &'a mut [T],
+    /// The values of the sliced indices.
+    pub slice: &'a [usize],
+    /// For each value the power of two by which it is to be multiplied.
+    pub exponents: &'a mut [i64],
+}
+
+impl<T: Scalar> Memory<'_, T> {
+    pub(super) fn run(&mut self, actions: &[Action], leaves: usize) -> Result<()> {
+        for action in actions {
+            match action {
+                Action::Gather(gather) => self.gather(gather)?,
+                Action::Product(product) => self.product(product, leaves)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn gather(&mut self, gather: &Gather) -> Result<()> {
+        let shift = gather.from.shift(self.slice);
+        let (from, out) = match gather.from.home {
+            Home::Work(at) => {
+                let (out, from, _) = split(self.work, gather.to, gather.len, Some(at..at + gather.from.len), None)?;
+                (from.unwrap_or_default(), out)
+            }
+            Home::Leaf(leaf) => {
+                let out = split(self.work, gather.to, gather.len, None, None)?.0;
+                (self.leaves.get(leaf).copied().ok_or_else(misplaced)?, out)
+            }
+            Home::Kept(at) => {
+                let out = split(self.work, gather.to, gather.len, None, None)?.0;
+                (self.kept.get(at..at + gather.from.len).ok_or_else(misplaced)?, out)
+            }
+        };
+        let from = from.get(shift..).ok_or_else(misplaced)?;
+        if gather.sums.is_empty() {
+            copy(from, &gather.loops, out);
+        } else {
+            let mut slots = out.iter_mut();
+            runs(&gather.loops, 0, &mut |at| {
+                let mut sum = T::zero();
+                runs(&gather.sums, at, &mut |at| sum += from[at]);
+                if let Some(slot) = slots.next() {
+                    *slot = sum;
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn product(&mut self, product: &Product, leaves: usize) -> Result<()> {
+        let (left_shift, right_shift) = (product.left.shift(self.slice), product.right.shift(self.slice));
+        let range = |source: &Source| match source.home {
+            Home::Work(at) => Some(at..at + source.len),
+            _ => None,
+        };
+        let (left, right) = (range(&product.left), range(&product.right));
+        let (out, in_left, in_right) = split(self.work, product.to, product.len, left, right)?;
+        let (leaf, kept) = (self.leaves, self.kept);
+        let elsewhere = |source: &Source| match source.home {
+            Home::Leaf(number) => leaf.get(number).copied(),
+            Home::Kept(at) => kept.get(at..at + source.len),
+            Home::Work(_) => None,
+        };
+        let left = in_left.or_else(|| elsewhere(&product.left)).and_then(|a| a.get(left_shift..));
+        let right = in_right.or_else(|| elsewhere(&product.right)).and_then(|b| b.get(right_shift..));
+        let (Some(left), Some(right)) = (left, right) else { return Err(misplaced()) };
+        multiply(product, left, right, out)?;
+        let (l, r, value) = product.values;
+        let power = rescale(out).ok_or_else(|| Error::NotFinite {
+            what: format!("the result of step {} of a contraction", value.saturating_sub(leaves)),
+        })?;
+        self.exponents[value] = self.exponents[l] + self.exponents[r] + power;
+        Ok(())
+    }
+}
+
+impl Source {
+    /// How far behind its place it begins, for these values of the sliced indices.
+    fn shift(&self, slice: &[usize]) -> usize {
+        self.shifts.iter().map(|&(slot, stride)| slice.get(slot).map_or(0, |value| value * stride)).sum()
+    }
+
+    /// The elements.
+    pub(super) fn within<'a, T>(
+        &self,
+        leaves: &[&'a [T]],
+        kept: &'a [T],
+        work: &'a [T],
+        slice: &[usize],
+    ) -> Result<&'a [T]> {
+        let whole = match self.home {
+            Home::Leaf(leaf) => leaves.get(leaf).copied(),
+            Home::Kept(at) => kept.get(at..at + self.len),
+            Home::Work(at) => work.get(at..at + self.len),
+        };
+        whole.and_then(|whole| whole.get(self.shift(slice)..)).ok_or_else(misplaced)
+    }
+}
+
+fn misplaced() -> Error {
+    Error::Shape {
+        what: "the memory of a contraction".into(),
+        found: "tensors of other sizes".into(),
+        expected: "those of the plan".into(),
+    }
+}
+
+type Parts<'a, T> = (&'a mut [T], Option<&'a [T]>, Option<&'a [T]>);
+
+/// The place of a result and what is read, all in one stretch of memory.
+fn split<T>(
+    work: &mut [T],
+    to: Home,
+    len: usize,
+    left: Option<Range<usize>>,
+    right: Option<Range<usize>>,
+) -> Result<Parts<'_, T>> {
+    let Home::Work(at) = to else { return Err(misplaced()) };
+    let out = at..at + len;
+    let parts: Option<Parts<'_, T>> = match (left, right) {
+        (None, None) => work.get_mut(out).map(|out| (out, None, None)),
+        (Some(left), None) => work.get_disjoint_mut([out, left]).ok().map(|[out, left]| (out, Some(&*left), None)),
+        (None, Some(right)) => work.get_disjoint_mut([out, right]).ok().map(|[out, right]| (out, None, Some(&*right))),
+        (Some(left), Some(right)) if left == right => work.get_disjoint_mut([out, left]).ok().map(|[out, both]| {
+            let both: &[T] = both;
+            (out, Some(both), Some(both))
+        }),
+        (Some(left), Some(right)) => {
+            work.get_disjoint_mut([out, left, right]).ok().map(|[out, left, right]| (out, Some(&*left), Some(&*right)))
+        }
+    };
+    parts.ok_or_else(misplaced)
+}
+
+/// Calls with the offset of every combination of values, the last index fastest.
+fn runs(loops: &[Run], at: usize, f: &mut impl FnMut(usize)) {
+    match loops {
+        [] => f(at),
+        [last] => (0..last.len).for_each(|i| f(at + i * last.stride)),
+        [first, rest @ ..] => (0..first.len).for_each(|i| runs_dyn(rest, at + i * first.stride, f)),
+    }
+}
+
+/// The recursion, kept apart from the loop it ends in.
+fn runs_dyn(loops: &[Run], at: usize, f: &mut impl FnMut(usize)) {
+    runs(loops, at, f);
+}
+
+/// Calls with both offsets of every combination of values, the last index fastest.
+#[inline(always)]
+fn pairs(loops: &[Both], left: usize, right: usize, f: &mut impl FnMut(usize, usize)) {
+    match *loops {
+        [] => f(left, right),
+        [a] => (0..a.len).for_each(|i| f(left + i * a.left, right + i * a.right)),
+        [a, b] => {
+            for i in 0..a.len {
+                let (left, right) = (left + i * a.left, right + i * a.right);
+                (0..b.len).for_each(|j| f(left + j * b.left, right + j * b.right));
+            }
+        }
+        _ => many_pairs(loops, left, right, f),
+    }
+}
+
+fn many_pairs(loops: &[Both], left: usize, right: usize, f: &mut impl FnMut(usize, usize)) {
+    match loops {
+        [first, rest @ ..] => {
+            (0..first.len).for_each(|i| many_pairs(rest, left + i * first.left, right + i * first.right, f))
+        }
+        [] => f(left, right),
+    }
+}
+
+/// Copies elements into the order of the loops.
+pub(super) fn copy<T: Scalar>(from: &[T], loops: &[Run], out: &mut [T]) {
+    if out.len() <= SMALL {
+        let Some((last, outer)) = loops.split_last() else {
+            out.iter_mut().zip(from).for_each(|(x, &y)| *x = y);
+            return;
+        };
+        let mut rest = out;
+        runs(outer, 0, &mut |at| {
+            let (row, below) = std::mem::take(&mut rest).split_at_mut(last.len);
+            rest = below;
+            if last.stride == 1 {
+                row.copy_from_slice(&from[at..at + last.len]);
+            } else {
+                row.iter_mut().zip(from[at..].iter().step_by(last.stride)).for_each(|(x, &y)| *x = y);
+            }
+        });
+        return;
+    }
+    let steps = |loops: &[Run]| loops.iter().map(|run| Step { len: run.len, stride: run.stride }).collect::<Vec<_>>();
+    match loops.split_first() {
+        Some((first, rest)) if out.len() >= SPREAD && first.len > 1 => {
+            let below = out.len() / first.len;
+            let group = first.len.div_ceil(PIECES);
+            let tasks: Vec<_> = out.chunks_mut(group * below).enumerate().collect();
+            each(tasks, |(piece, out)| {
+                let order = [steps(&[Run { len: out.len() / below, ..*first }]), steps(rest)].concat();
+                permuted(&from[piece * group * first.stride..], &order, out);
+            });
+        }
+        _ => permuted(from, &steps(loops), out),
+    }
+}
+
+fn multiply<T: Scalar>(product: &Product, left: &[T], right: &[T], out: &mut [T]) -> Result<()> {
+    let Product { m, k, n, .. } = *product;
+    let each_one = m * k * n;
+    // A pile of small products is spread over threads; a large one spreads by itself.
+    match product.pile.split_first() {
+        Some((first, rest)) if first.len > 1 && out.len().saturating_mul(k) >= SPREAD && each_one < SPREAD => {
+            let below = out.len() / first.len;
+            let group = first.len.div_ceil(PIECES);
+            let tasks: Vec<_> = out.chunks_mut(group * below).enumerate().collect();
+            each(tasks, |(piece, out)| {
+                let from = piece * group;
+                let part: Vec<Both> =
+                    std::iter::once(Both { len: out.len() / below, ..*first }).chain(rest.iter().copied()).collect();
+                pile(product, &part, &left[from * first.left..], &right[from * first.right..], out);
+            });
+        }
+        _ => pile(product, &product.pile, left, right, out),
+    }
+    Ok(())
+}
+
+/// The products of a pile, one after the other.
+fn pile<T: Scalar>(product: &Product, loops: &[Both], left: &[T], right: &[T], out: &mut [T]) {
+    let Product { m, k, n, .. } = *product;
+    if m * k * n <= TINY || k == 1 {
+        let (cl, cr) = product.conj;
+        // Two loops without a test for the conjugate, and one with.
+        if T::IS_COMPLEX && (cl || cr) {
+            let pick = |conj: bool, x: T| if conj { x.conj() } else { x };
+            small(product, loops, left, right, out, |x| pick(cl, x), |y| pick(cr, y));
+        } else {
+            wide(
+                #[inline(always)]
+                || small(product, loops, left, right, out, |x| x, |y| y),
+            );
+        }
+        return;
+    }
+    let ((a_rows, a_cols), (b_rows, b_cols)) = (product.left_strides, product.right_strides);
+    let op = |conj: bool| if conj { Op::Conj } else { Op::None };
+    let mut blocks = out.chunks_exact_mut(m * n);
+    pairs(loops, 0, 0, &mut |l, r| {
+        let a = ArrayView2::from_shape((m, k).strides((a_rows, a_cols)), &left[l..]);
+        let b = ArrayView2::from_shape((k, n).strides((b_rows, b_cols)), &right[r..]);
+        let c = blocks.next().and_then(|block| ArrayViewMut2::from_shape((m, n), block).ok());
+        if let (Ok(a), Ok(b), Some(mut c)) = (a, b, c) {
+            gemm_parallel(T::one(), &a, op(product.conj.0), &b, op(product.conj.1), T::zero(), &mut c);
+        }
+    });
+}
+
+/// Products that are too small for BLAS.
+#[inline(always)]
+fn small<T: Scalar>(
+    product: &Product,
+    loops: &[Both],
+    left: &[T],
+    right: &[T],
+    out: &mut [T],
+    cl: impl Fn(T) -> T + Copy,
+    cr: impl Fn(T) -> T + Copy,
+) {
+    let Product { m, k, n, .. } = *product;
+    let ((a_rows, a_cols), (b_rows, b_cols)) = (product.left_strides, product.right_strides);
+    if m * k * n == 1 {
+        let Some((last, outer)) = loops.split_last() else {
+            out[0] = cl(left[0]) * cr(right[0]);
+            return;
+        };
+        let mut lines = out.chunks_exact_mut(last.len);
+        pairs(outer, 0, 0, &mut |l, r| {
+            let Some(line) = lines.next() else { return };
+            if last.left == 1 && last.right == 1 {
+                let (a, b) = (&left[l..l + line.len()], &right[r..r + line.len()]);
+                for ((x, &a), &b) in line.iter_mut().zip(a).zip(b) {
+                    *x = cl(a) * cr(b);
+                }
+            } else {
+                for (i, x) in line.iter_mut().enumerate() {
+                    *x = cl(left[l + i * last.left]) * cr(right[r + i * last.right]);
+                }
+            }
+        });
+        return;
+    }
+    let mut blocks = out.chunks_exact_mut(m * n);
+    pairs(loops, 0, 0, &mut |l, r| {
+        let Some(block) = blocks.next() else { return };
+        let (a, b) = (&left[l..], &right[r..]);
+        for (i, row) in block.chunks_exact_mut(n).enumerate() {
+            let a = &a[i * a_rows..];
+            if b_cols == 1 || n == 1 {
+                let factor = cl(a[0]);
+                row.iter_mut().zip(b).for_each(|(x, &y)| *x = factor * cr(y));
+                for p in 1..k {
+                    let factor = cl(a[p * a_cols]);
+                    row.iter_mut().zip(&b[p * b_rows..]).for_each(|(x, &y)| *x += factor * cr(y));
+                }
+            } else if k == 1 {
+                let factor = cl(a[0]);
+                row.iter_mut().enumerate().for_each(|(j, x)| *x = factor * cr(b[j * b_cols]));
+            } else {
+                // The columns of the right operand are contiguous.
+                for (j, x) in row.iter_mut().enumerate() {
+                    let b = &b[j * b_cols..];
+                    let mut sum = cl(a[0]) * cr(b[0]);
+                    for p in 1..k {
+                        sum += cl(a[p * a_cols]) * cr(b[p * b_rows]);
+                    }
+                    *x = sum;
+                }
+            }
+        }
+    });
+}
+
+/// The power of two of the largest part of any element; `None` if one is not finite.
+pub(super) fn largest_power<T: Scalar>(elements: &[T]) -> Option<i32> {
+    // As bits without the sign, numbers are ordered as their moduli are, with infinity and NaN above all others.
+    match T::KIND {
+        Kind::F32 | Kind::C32 => {
+            let bits = wide(
+                #[inline(always)]
+                || bytemuck::cast_slice::<T, u32>(elements).iter().fold(0, |m, &b| m.max(b & (u32::MAX >> 1))),
+            );
+            let largest = f32::from_bits(bits);
+            largest.is_finite().then(|| if largest > 0.0 { f64::from(largest).log2().floor() as i32 } else { 0 })
+        }
+        Kind::F64 | Kind::C64 => {
+            let bits = wide(
+                #[inline(always)]
+                || {
+                    // Signed comparison, of which there are vectors.
+                    bytemuck::cast_slice::<T, i64>(elements).iter().fold(0, |m, &b| m.max(b & i64::MAX))
+                },
+            );
+            let largest = f64::from_bits(bits as u64);
+            largest.is_finite().then(|| if largest > 0.0 { largest.log2().floor() as i32 } else { 0 })
+        }
+    }
+}
+
+/// Brings the largest element near one, unless it is near enough; the power of two that was taken out, or `None` if an
+/// element is not finite.
+pub(super) fn rescale<T: Scalar>(elements: &mut [T]) -> Option<i64> {
+    let power = largest_power(elements)?;
+    if power.abs() <= COMFORTABLE {
+        return Some(0);
+    }
+    scale_down(elements, power);
+    Some(i64::from(power))
+}
+
+/// Divides by a power of two.
+pub(super) fn scale_down<T: Scalar>(elements: &mut [T], power: i32) {
+    // In two steps: the inverse of a power near the end of the range is none.
+    let half = T::from_f64(f64::from(-power / 2).exp2());
+    let rest = T::from_f64(f64::from(-power + power / 2).exp2());
+    elements.iter_mut().for_each(|x| *x = *x * half * rest);
+}
