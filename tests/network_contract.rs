@@ -162,11 +162,11 @@ fn gradients_agree<T: Scalar>(patterns: std::ops::Range<u64>, tolerance: f64) {
         let all = arrays::<T>(&equation, index);
         let network = Network::from_equation(&equation, all.clone()).unwrap();
         let directions = arrays::<T>(&equation, index + 1_000_000);
-        let output = all.iter().map(ArrayD::len).max().unwrap_or(1) as f64;
-        for planner in [Planner::new(), Planner::new().max_log2_size((output.log2() - 2.0).max(1.0))] {
-            // A plan without a limit that can be kept is as good here.
-            let search = planner.clone().rounds(1).search(&equation, Duration::from_secs(60), Seed(1));
-            let plan = search.unwrap_or_else(|_| plan(&Planner::new(), &equation));
+        let whole = plan(&Planner::new(), &equation);
+        // Whatever the first two indices are: open, lone, repeated, hyperedges.
+        let some: Vec<usize> = (0..equation.indices().min(2)).collect();
+        let sliced = Plan::new(&equation, whole.tree(), &some).unwrap();
+        for plan in [whole, sliced] {
             slices += plan.sliced().len();
             let result = network.contract(&plan).unwrap().into_tensor().unwrap();
             let g = Tensor::<T>::random(result.legs(), Seed(index)).unwrap();
@@ -188,7 +188,7 @@ fn gradients_agree<T: Scalar>(patterns: std::ops::Range<u64>, tolerance: f64) {
             }
         }
     }
-    assert!(slices > 10, "only {slices} indices were sliced");
+    assert!(slices > 60, "only {slices} indices were sliced");
 }
 
 fn norm<T: Scalar>(t: &Tensor<T>) -> f64 {
@@ -197,10 +197,10 @@ fn norm<T: Scalar>(t: &Tensor<T>) -> f64 {
 
 #[test]
 fn gradients_of_random_patterns_are_what_linearity_says() {
-    gradients_agree::<f64>(0..150, 1e-12);
-    gradients_agree::<f32>(300..360, 1e-4);
-    gradients_agree::<Complex32>(400..460, 1e-4);
-    gradients_agree::<Complex64>(500..600, 1e-12);
+    gradients_agree::<f64>(0..80, 1e-12);
+    gradients_agree::<f32>(300..340, 1e-4);
+    gradients_agree::<Complex32>(400..440, 1e-4);
+    gradients_agree::<Complex64>(500..580, 1e-12);
 }
 
 /// A ring of random matrices of changing sizes.

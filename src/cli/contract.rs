@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::io::{load_equation, load_plan};
 use crate::network::{Network, Objective, Plan, Planner};
 use crate::random::Seed;
-use crate::report::{Table, plan_dot, plan_svg};
+use crate::report::{Table, pattern_dot, pattern_svg, plan_dot, plan_svg};
 use crate::scalar::{Kind, LogScaled, Scalar};
 
 #[derive(Debug, Args)]
@@ -48,6 +48,9 @@ pub(super) struct Contract {
     /// Draw the tree of the plan (.svg or .dot).
     #[arg(long, value_name = "FILE.svg")]
     draw: Option<PathBuf>,
+    /// Draw the network (.svg or .dot).
+    #[arg(long, value_name = "FILE.svg")]
+    draw_network: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -125,6 +128,10 @@ impl Contract {
             return Err(Error::setting("time", self.time, "give a number of seconds"));
         };
         let equation = load_equation(&self.network)?;
+        if let Some(file) = &self.draw_network {
+            let dot = file.extension().is_some_and(|e| e == "dot");
+            write_text(file, &if dot { pattern_dot(&equation) } else { pattern_svg(&equation)? })?;
+        }
         let start = Instant::now();
         let ceiling = self.bytes.or((!self.plan_only).then_some(Bytes(4 << 30)));
         let plan = match &self.plan {

@@ -36,5 +36,5 @@ pub use gradient::{Backward, Gradient};
 pub use network::{Bond, Network, Node};
 pub use plan::{Plan, Step};
 pub use planner::Planner;
-pub use simplify::{Rule, Simplify};
+pub use simplify::{Rule, RuleReport, Simplify};
 pub use tree::ContractionTree;
