@@ -540,6 +540,11 @@ fn a_network_is_planned_drawn_and_contracted() {
         assert!(first.get(key).is_some(), "{key}: {first}");
     }
     assert!(fs::read_to_string(at.join("tree.svg")).unwrap().ends_with("</svg>\n"));
+    let drawn = ["contract", "ring.json", "--plan-only", "--draw-network"];
+    assert!(ansatz(at, &[&drawn[..], &["net.svg"]].concat()).status.success());
+    assert_eq!(fs::read_to_string(at.join("net.svg")).unwrap().matches("<circle").count(), 30);
+    assert!(ansatz(at, &[&drawn[..], &["net.dot"]].concat()).status.success());
+    assert_eq!(fs::read_to_string(at.join("net.dot")).unwrap().matches(" -- ").count(), 60);
     // With a slice of `h`, and by the stored plan, the value is the same.
     let sliced = json(at, &["contract", "ring.json", "--json", "--bytes", "1200"]);
     assert!(sliced["slices"].as_u64() > Some(1) && sliced["peak_bytes"].as_u64() <= Some(1200), "{sliced}");

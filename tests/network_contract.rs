@@ -4,7 +4,8 @@ mod network_common;
 
 use std::time::Duration;
 
-use ansatz::network::{Equation, Network, Plan, Planner};
+use ansatz::autodiff::Tape;
+use ansatz::network::{Backward, Contracted, Equation, Network, Plan, Planner};
 use ansatz::{Error, Leg, LogScaled, Role, Scalar, Seed, Tensor};
 use ndarray::{ArrayD, IxDyn};
 use network_common::{arrays, naive, network, pattern, worst};
@@ -182,4 +183,160 @@ fn every_order_and_every_slice_of_odd_patterns_agree_with_the_sum() {
             }
         }
     }
+}
+
+/// `sum conj(a) b`, legs being matched by name.
+fn inner<T: Scalar>(a: &Tensor<T>, b: &Tensor<T>) -> T {
+    a.zip_with(b, |x, y| x.conj() * y).unwrap().sum()
+}
+
+/// A network is linear in each of its tensors: with the gradient `G` that belongs to a cotangent `g`, and a tensor `D`
+/// in the place of `A`, `sum conj(G) D = sum conj(g) V(A -> D)`. Nothing is approximated.
+fn gradients_agree<T: Scalar>(patterns: std::ops::Range<u64>, tolerance: f64) {
+    let mut slices = 0;
+    for index in patterns {
+        let equation = pattern(6, index);
+        let all = arrays::<T>(&equation, index);
+        let network = Network::from_equation(&equation, all.clone()).unwrap();
+        let directions = arrays::<T>(&equation, index + 1_000_000);
+        let whole = plan(&Planner::new(), &equation);
+        // Whatever the first two indices are: open, lone, repeated, hyperedges.
+        let some: Vec<usize> = (0..equation.indices().min(2)).collect();
+        let sliced = Plan::new(&equation, whole.tree(), &some).unwrap();
+        for plan in [whole, sliced] {
+            slices += plan.sliced().len();
+            let result = network.contract(&plan).unwrap().into_tensor().unwrap();
+            let g = Tensor::<T>::random(result.legs(), Seed(index)).unwrap();
+            let (value, gradients) = Backward::new().pullback(&network, &plan, &g).unwrap();
+            let again = value.into_tensor().unwrap();
+            assert!(again.sub(&result).unwrap().norm().value().to_c64().re <= tolerance * (1.0 + norm(&result)));
+            for (k, gradient) in gradients.iter().enumerate() {
+                let mut changed = all.clone();
+                changed[k] = directions[k].clone();
+                let moved = naive(&equation, &changed);
+                let moved = Tensor::from_array(result.legs(), moved).unwrap();
+                let direction = Network::from_equation(&equation, changed).unwrap().tensors().nth(k).unwrap().clone();
+                let gradient = gradient.clone().into_tensor().unwrap();
+                assert_eq!(gradient.legs(), network.tensors().nth(k).unwrap().legs());
+                let (found, expected) = (inner(&gradient, &direction), inner(&g, &moved));
+                let scale = 1.0 + norm(&gradient) * norm(&direction);
+                let off = (found.to_c64() - expected.to_c64()).norm();
+                assert!(off < tolerance * scale, "{equation}, tensor {k}: {found} {expected}, {plan:?}");
+            }
+        }
+    }
+    assert!(slices > 60, "only {slices} indices were sliced");
+}
+
+fn norm<T: Scalar>(t: &Tensor<T>) -> f64 {
+    t.norm().ln_abs().exp()
+}
+
+#[test]
+fn gradients_of_random_patterns_are_what_linearity_says() {
+    gradients_agree::<f64>(0..80, 1e-12);
+    gradients_agree::<f32>(300..340, 1e-4);
+    gradients_agree::<Complex32>(400..440, 1e-4);
+    gradients_agree::<Complex64>(500..580, 1e-12);
+}
+
+/// A ring of random matrices of changing sizes.
+fn ring<T: Scalar>(n: usize) -> Network<T> {
+    let dim = |i: usize| 2 + i % n % 5;
+    let legs = |i: usize| [Leg::bond(format!("b{i}"), dim(i)), Leg::bond(format!("b{}", (i + 1) % n), dim(i + 1))];
+    Network::from_tensors((0..n).map(|i| Tensor::random(legs(i), Seed(i as u64)).unwrap()).collect()).unwrap()
+}
+
+fn on_tape<T: Scalar>(network: &Network<T>) -> Vec<Tensor<T>> {
+    let tape = Tape::new();
+    let tensors: Vec<_> = network.tensors().map(|t| tape.variable(t.clone()).unwrap()).collect();
+    let mut z = tensors[0].clone();
+    for next in &tensors[1..] {
+        z = z.contract(next).unwrap();
+    }
+    let loss = z.abs_sq().unwrap().ln().unwrap().scale(T::from_f64(0.5)).unwrap();
+    loss.gradient(&tensors.iter().collect::<Vec<_>>()).unwrap()
+}
+
+fn agrees_with_the_tape<T: Scalar>(tolerance: f64) {
+    let network = ring::<T>(9);
+    let equation = network.equation().unwrap();
+    for planner in [Planner::new(), Planner::new().max_log2_size(2.5)] {
+        let gradient = network.gradient(&plan(&planner, &equation)).unwrap();
+        for (found, expected) in gradient.ln_abs().unwrap().iter().zip(on_tape(&network)) {
+            assert!(
+                norm(&found.sub(&expected).unwrap()) < tolerance * (1.0 + norm(&expected)),
+                "{found:?} {expected:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_gradient_of_the_logarithm_is_that_of_the_tape() {
+    agrees_with_the_tape::<f64>(1e-12);
+    agrees_with_the_tape::<f32>(1e-4);
+    agrees_with_the_tape::<Complex32>(1e-4);
+    agrees_with_the_tape::<Complex64>(1e-12);
+}
+
+#[test]
+fn what_does_not_fit_is_computed_again_and_the_same() {
+    let network = ring::<f64>(60);
+    let equation = network.equation().unwrap();
+    // One after the other: the intermediates of a chain need each other, down to the first.
+    let pairs = (0..59).map(|k| if k == 0 { (0, 1) } else { (59 + k, k + 1) }).collect();
+    let tree = ansatz::network::ContractionTree::new(60, pairs).unwrap();
+    let plan = Plan::new(&equation, &tree, &[]).unwrap();
+    let whole = network.gradient(&plan).unwrap();
+    let once = plan.cost().log2_flops.exp2();
+    assert!((whole.multiplications() / once - 3.0).abs() < 1e-9, "{} {once}", whole.multiplications());
+    let elements = |c: &Contracted<f64>| c.mantissa().clone().into_array(c.mantissa().legs()).unwrap();
+    let mut before = whole.multiplications();
+    for (bytes, most) in [(20_000, 3.01), (4_000, 4.6), (1_000, 5.6), (0, 6.6)] {
+        let found = Backward::new().keep_bytes(bytes).gradient(&network, &plan).unwrap();
+        for (a, b) in found.derivatives().iter().zip(whole.derivatives()) {
+            assert!(elements(a) == elements(b) && a.ln_scale() == b.ln_scale());
+        }
+        assert_eq!(found.value(), whole.value());
+        let cost = found.multiplications();
+        assert!(cost >= before && cost < most * once, "{bytes}: {} times the contraction", cost / once);
+        before = cost;
+    }
+}
+
+#[test]
+fn gradients_far_outside_the_range_of_f32_come_out_right() {
+    // The trace of the product of x I is 2 x^n, and its logarithm has the derivative I / (2 x) by each.
+    for (x, n) in [(1e-30_f32, 200), (1e30, 200), (3e37, 40)] {
+        let matrix = ArrayD::from_shape_vec(IxDyn(&[2, 2]), vec![x, 0.0, 0.0, x]).unwrap();
+        let legs = |i: usize| [Leg::bond(format!("b{i}"), 2), Leg::bond(format!("b{}", (i + 1) % n), 2)];
+        let tensors = (0..n).map(|i| Tensor::from_array(legs(i), matrix.clone()).unwrap()).collect();
+        let ring = Network::from_tensors(tensors).unwrap();
+        let gradient = ring.gradient(&plan(&Planner::new(), &ring.equation().unwrap())).unwrap();
+        let by_matrix =
+            gradient.derivatives()[7].ln_scale() + f64::from(gradient.derivatives()[7].mantissa().sum()).ln();
+        let expected = 2f64.ln() + (n - 1) as f64 * f64::from(x).ln();
+        assert!((by_matrix - expected).abs() < 1e-6 * expected.abs(), "{by_matrix} {expected}");
+        for g in gradient.ln_abs().unwrap() {
+            assert!((g.sum() * x - 1.0).abs() < 1e-3, "{x}: {g:?}");
+        }
+    }
+}
+
+#[test]
+fn gradients_that_are_none_are_refused() {
+    let vector = |x: f64| ArrayD::from_shape_vec(IxDyn(&[2]), vec![1.0, x]).unwrap();
+    let zero = Network::from_einsum("a,a->", vec![vector(1.0), vector(-1.0)]).unwrap();
+    let plan_of = |network: &Network<f64>| plan(&Planner::new(), &network.equation().unwrap());
+    let gradient = zero.gradient(&plan_of(&zero)).unwrap();
+    assert!(gradient.value().is_zero() && matches!(gradient.ln_abs(), Err(Error::NotFinite { .. })));
+    assert_eq!(gradient.derivatives()[0].mantissa().get(&[("a", 1)]).unwrap(), -1.0);
+    let open = Network::from_einsum("a,a->a", vec![vector(1.0), vector(-1.0)]).unwrap();
+    assert!(open.gradient(&plan_of(&open)).unwrap_err().to_string().contains("open leg"));
+    for legs in [vec![], vec![Leg::bond("b", 2)], vec![Leg::bond("a", 3)]] {
+        let wrong = Backward::new().pullback(&open, &plan_of(&open), &Tensor::zeros(legs).unwrap());
+        assert!(wrong.unwrap_err().to_string().contains("cotangent"));
+    }
+    assert!(matches!(zero.gradient(&plan_of(&open)), Err(Error::Shape { .. })));
 }

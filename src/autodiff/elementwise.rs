@@ -43,12 +43,12 @@ impl Function {
 
     pub(super) fn of<T: Scalar>(self, a: &Tensor<T>) -> Result<Tensor<T>> {
         let value = match self {
-            Function::Exp => a.map(functions::exp),
+            Function::Exp => a.map_single(functions::exp_single, functions::exp)?,
             Function::Ln => a.map(functions::ln),
             Function::Sqrt => a.map(functions::sqrt),
             Function::Recip => a.map(|x| T::one() / x),
-            Function::Tanh => a.map(functions::tanh),
-            Function::Sigmoid => a.map(functions::sigmoid),
+            Function::Tanh => a.map_single(functions::tanh_single, functions::tanh)?,
+            Function::Sigmoid => a.map_single(functions::sigmoid_single, functions::sigmoid)?,
             Function::Softplus => a.map(functions::softplus),
             Function::Relu if T::IS_COMPLEX => {
                 return Err(Error::Tape { what: format!("relu of complex numbers, {a}: take the real part first") });
@@ -68,20 +68,20 @@ pub(super) fn rule<'t, T: Scalar>(
 ) -> Result<Var<'t, T>> {
     let one = |v: &Var<'t, T>| v.tape.fixed(Tensor::scalar(T::one()));
     match function {
-        Function::Exp => g.mul(&output()?.conj()?),
-        Function::Ln => g.div(&input()?.conj()?),
-        Function::Sqrt => g.div(&output()?.scale(T::from_f64(2.0))?.conj()?),
-        Function::Recip => {
-            let y = output()?;
-            g.mul(&y.mul(&y)?.neg()?.conj()?)
+        Function::Exp => joined(g, output()?, |g, y| g * y.conj(), |y| g.mul(&y.conj()?)),
+        Function::Ln => joined(g, input()?, |g, x| g / x.conj(), |x| g.div(&x.conj()?)),
+        Function::Sqrt => {
+            let half = |g: T, y: T| g / (y + y).conj();
+            joined(g, output()?, half, |y| g.div(&y.scale(T::from_f64(2.0))?.conj()?))
         }
+        Function::Recip => joined(g, output()?, |g, y| -g * (y * y).conj(), |y| g.mul(&y.mul(y)?.neg()?.conj()?)),
         Function::Tanh => {
-            let y = output()?;
-            g.mul(&one(&y).sub(&y.mul(&y)?)?.conj()?)
+            let slope = |g: T, y: T| g * (T::one() - y * y).conj();
+            joined(g, output()?, slope, |y| g.mul(&one(y).sub(&y.mul(y)?)?.conj()?))
         }
         Function::Sigmoid => {
-            let y = output()?;
-            g.mul(&y.mul(&one(&y).sub(&y)?)?.conj()?)
+            let slope = |g: T, y: T| g * (y * (T::one() - y)).conj();
+            joined(g, output()?, slope, |y| g.mul(&y.mul(&one(y).sub(y)?)?.conj()?))
         }
         Function::Softplus => g.mul(&input()?.sigmoid()?.conj()?),
         // At zero, where there is no derivative, it is taken from the left.
@@ -90,6 +90,16 @@ pub(super) fn rule<'t, T: Scalar>(
             g.mul(&g.tape.fixed(input()?.value.map(step)))
         }
     }
+}
+
+/// `f` of the elements of `g` and `v`: in one loop where nothing is noted down, by the tape's own operations where it is.
+fn joined<'t, T: Scalar>(
+    g: &Var<'t, T>,
+    v: Var<'t, T>,
+    f: impl Fn(T, T) -> T + Sync,
+    noted: impl FnOnce(&Var<'t, T>) -> Result<Var<'t, T>>,
+) -> Result<Var<'t, T>> {
+    if g.at.is_some() || v.at.is_some() { noted(&v) } else { Ok(g.tape.fixed(g.value.zip_with(&v.value, f)?)) }
 }
 
 impl<'t, T: Scalar> Var<'t, T> {

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::io::{load_equation, load_plan, load_sliced_sum, save_sliced_sum};
 use crate::network::{Budget, Contraction, Network, Objective, Plan, Planner};
 use crate::random::Seed;
-use crate::report::{SliceBar, Table, plan_dot, plan_svg};
+use crate::report::{SliceBar, Table, pattern_dot, pattern_svg, plan_dot, plan_svg};
 use crate::scalar::{Kind, LogScaled, Scalar};
 
 #[derive(Debug, Args)]
@@ -69,6 +69,9 @@ pub(super) struct Contract {
     /// Go on from the checkpoint: with the same network, seed and numbers, and the same plan (--plan).
     #[arg(long, requires_all = ["checkpoint", "plan"])]
     resume: bool,
+    /// Draw the network (.svg or .dot).
+    #[arg(long, value_name = "FILE.svg")]
+    draw_network: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -165,6 +168,10 @@ impl Contract {
             return Err(Error::setting("slices", 0, "give at least 1"));
         }
         let equation = load_equation(&self.network)?;
+        if let Some(file) = &self.draw_network {
+            let dot = file.extension().is_some_and(|e| e == "dot");
+            write_text(file, &if dot { pattern_dot(&equation) } else { pattern_svg(&equation)? })?;
+        }
         let start = Instant::now();
         let ceiling = self.bytes.or((!self.plan_only).then_some(Bytes(4 << 30)));
         let plan = match &self.plan {

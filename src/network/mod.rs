@@ -18,6 +18,7 @@
 mod cost;
 mod equation;
 mod execute;
+mod gradient;
 #[allow(clippy::module_inception)]
 mod network;
 mod order;
@@ -25,14 +26,16 @@ mod plan;
 mod planner;
 mod search;
 mod simplify;
+mod slices;
 mod tree;
 
 pub use cost::{Cost, Objective};
 pub use equation::Equation;
 pub(crate) use execute::Accumulator;
 pub use execute::{Budget, Contracted, Contraction, SliceObserver, SlicedSum};
+pub use gradient::{Backward, Gradient};
 pub use network::{Bond, Network, Node};
 pub use plan::{Plan, Step};
 pub use planner::Planner;
-pub use simplify::{Rule, Simplify};
+pub use simplify::{Rule, RuleReport, Simplify};
 pub use tree::ContractionTree;

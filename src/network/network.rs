@@ -330,7 +330,7 @@ fn open_names(equation: &Equation) -> Vec<&str> {
 }
 
 /// An array as a tensor with legs of these names; where a name is there twice, the diagonal.
-fn diagonal<T: Scalar>(mut array: ArrayD<T>, names: &[&str]) -> Result<Tensor<T>> {
+pub(super) fn diagonal<T: Scalar>(mut array: ArrayD<T>, names: &[&str]) -> Result<Tensor<T>> {
     let mut left: Vec<&str> = Vec::with_capacity(names.len());
     for &name in names {
         let axis = left.len();

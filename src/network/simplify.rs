@@ -78,6 +78,19 @@ impl Simplify {
 /// Tensors with more legs than this are not split: the ways to part their legs are too many.
 const MOST_LEGS: usize = 8;
 
+/// What the rules of a simplification did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleReport {
+    /// The rule.
+    pub rule: Rule,
+    /// How often it found something.
+    pub rounds: usize,
+    /// Tensors that are no longer there; less than zero where a rule made some.
+    pub tensors: i64,
+    /// Elements that are no longer there; less than zero where a rule made some.
+    pub elements: i64,
+}
+
 struct Work<T: Scalar> {
     tensors: Vec<Tensor<T>>,
     open: Vec<Leg>,
@@ -105,6 +118,14 @@ impl<T: Scalar> Network<T> {
     /// [`Error::NotFinite`](crate::Error::NotFinite) if a tensor that is contracted or split holds NaN or
     /// infinity.
     pub fn simplify(&self, simplify: &Simplify) -> Result<Self> {
+        Ok(self.simplify_reported(simplify)?.0)
+    }
+
+    /// As [`simplify`](Self::simplify), with what each rule in use did.
+    ///
+    /// # Errors
+    /// As [`simplify`](Self::simplify).
+    pub fn simplify_reported(&self, simplify: &Simplify) -> Result<(Self, Vec<RuleReport>)> {
         let mut tensors = Vec::new();
         for tensor in self.tensors() {
             let mut plain = tensor.clone();
@@ -114,27 +135,34 @@ impl<T: Scalar> Network<T> {
             tensors.push(plain);
         }
         let mut work = Work { tensors, open: self.open().to_vec(), ln_scale: self.ln_scale(), made: 0 };
+        // Split comes last, when nothing else is left to do.
+        let order = [Rule::Diagonal, Rule::Antidiagonal, Rule::Column, Rule::Merge, Rule::Absorb, Rule::Split];
+        let used = order.into_iter().filter(|rule| simplify.uses(*rule));
+        let mut reports: Vec<RuleReport> =
+            used.map(|rule| RuleReport { rule, rounds: 0, tensors: 0, elements: 0 }).collect();
+        let size = |work: &Work<T>| {
+            let elements: usize = work.tensors.iter().map(Tensor::elements).sum();
+            (work.tensors.len() as i64, i64::try_from(elements).unwrap_or(i64::MAX))
+        };
         let mut changed = true;
         while changed {
             changed = false;
-            if simplify.uses(Rule::Diagonal) {
-                changed |= work.diagonals(false)?;
-            }
-            if simplify.uses(Rule::Antidiagonal) {
-                changed |= work.diagonals(true)?;
-            }
-            if simplify.uses(Rule::Column) {
-                changed |= work.columns()?;
-            }
-            if simplify.uses(Rule::Merge) {
-                changed |= work.merge()?;
-            }
-            if simplify.uses(Rule::Absorb) {
-                changed |= work.absorb()?;
-            }
-            // What was split may be absorbed again, so it is tried once nothing else is left to do, and once only.
-            if !changed && simplify.uses(Rule::Split) && work.made == 0 {
-                changed = work.split()?;
+            for report in &mut reports {
+                let before = size(&work);
+                let found = match report.rule {
+                    Rule::Diagonal => work.diagonals(false)?,
+                    Rule::Antidiagonal => work.diagonals(true)?,
+                    Rule::Column => work.columns()?,
+                    Rule::Merge => work.merge()?,
+                    Rule::Absorb => work.absorb()?,
+                    // What was split may be absorbed again, so it is tried once nothing else is left to do, and once only.
+                    Rule::Split => !changed && work.made == 0 && work.split()?,
+                };
+                let after = size(&work);
+                report.rounds += usize::from(found);
+                report.tensors += before.0 - after.0;
+                report.elements += before.1 - after.1;
+                changed |= found;
             }
         }
         let mut tensors = work.tensors;
@@ -145,7 +173,7 @@ impl<T: Scalar> Network<T> {
                 }
             }
         }
-        Network::build(tensors, &work.open, work.ln_scale)
+        Ok((Network::build(tensors, &work.open, work.ln_scale)?, reports))
     }
 }
 

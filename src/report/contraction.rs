@@ -3,38 +3,11 @@
 use std::fmt::Write;
 
 use crate::error::{Error, Result};
-use crate::network::{Network, Node, Plan};
-use crate::scalar::Scalar;
+use crate::network::Plan;
 
 /// Pixels between two leaves, and between two levels.
 const STEP: f64 = 14.0;
 const MARGIN: f64 = 24.0;
-
-/// A network in the DOT language: boxes are tensors, points hyperedges, and bonds have their name and dimension.
-#[must_use]
-pub fn network_dot<T: Scalar>(network: &Network<T>) -> String {
-    let mut dot = String::from("graph network {\n  node [fontsize=10];\n  edge [fontsize=8];\n");
-    let mut tensors = 0;
-    for (number, node) in network.graph().node_weights().enumerate() {
-        let style = match node {
-            Node::Tensor(_) => {
-                tensors += 1;
-                format!("shape=box, label=\"{}\"", tensors - 1)
-            }
-            Node::Copy(_) => "shape=point".to_owned(),
-            Node::Open(name) => format!("shape=plaintext, label=\"{}\"", escaped(name)),
-        };
-        let _ = writeln!(dot, "  n{number} [{style}];");
-    }
-    for edge in network.graph().edge_indices() {
-        if let (Some((a, b)), Some(bond)) = (network.graph().edge_endpoints(edge), network.graph().edge_weight(edge)) {
-            let label = format!("{} ({})", escaped(&bond.name), bond.dim);
-            let _ = writeln!(dot, "  n{} -- n{} [label=\"{label}\"];", a.index(), b.index());
-        }
-    }
-    dot.push_str("}\n");
-    dot
-}
 
 /// The tree of a plan in the DOT language; a node tells `log2` of its multiplications and of the elements of its result.
 #[must_use]
@@ -145,14 +118,18 @@ pub fn plan_svg(plan: &Plan) -> Result<String> {
     Ok(svg)
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace(char::is_control, " ")
+}
+
+pub(super) fn escaped_xml(text: &str) -> String {
+    let plain = text.replace(char::is_control, " ").replace('&', "&amp;");
+    plain.replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Seed;
     use crate::network::{ContractionTree, Equation};
 
     #[test]
@@ -163,10 +140,6 @@ mod tests {
         let svg = plan_svg(&plan).unwrap();
         assert_eq!((svg.matches("<circle").count(), svg.matches("tensor ").count()), (3, 4));
         assert_eq!(plan_dot(&plan).matches("->").count(), 6);
-        let dot = network_dot(&Network::<f64>::random(&equation, Seed(1)).unwrap());
-        // Four tensors, the hyperedge b, the open ends a and c; b has three edges, the others one each.
-        assert_eq!((dot.matches("shape=box").count(), dot.matches("shape=point").count()), (4, 1));
-        assert_eq!((dot.matches("plaintext").count(), dot.matches(" -- ").count()), (2, 6));
         let one = Plan::new(&Equation::parse("a", &[&[2]]).unwrap(), &ContractionTree::new(1, vec![]).unwrap(), &[]);
         assert!(plan_svg(&one.unwrap()).unwrap().contains("tensor 0"));
     }

@@ -5,17 +5,20 @@
 mod chart;
 mod contraction;
 mod curve;
+mod layout;
 mod log;
 mod montage;
+mod network;
 mod progress;
 mod slices;
 mod table;
 
 pub use chart::{Chart, line_chart, stacked_charts};
-pub use contraction::{network_dot, plan_dot, plan_svg};
+pub use contraction::{plan_dot, plan_svg};
 pub use curve::{chain_profile, loss_curve};
 pub use log::JsonLines;
 pub use montage::{Tiles, completions, encode_png, montage};
+pub use network::{network_dot, network_svg, pattern_dot, pattern_svg};
 pub use progress::{Progress, time_in_words};
 pub use slices::SliceBar;
 pub use table::Table;

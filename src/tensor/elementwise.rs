@@ -1,12 +1,16 @@
 //! Two tensors element by element, and sums over legs.
 
-use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Zip};
+use ndarray::{ArrayD, Axis};
 
 use super::layout;
 use super::leg::{self, Leg};
-use super::tensor::{Tensor, describe, dims};
+use super::tensor::{Tensor, describe};
 use crate::error::{Error, Result};
+use crate::linalg::wide;
 use crate::scalar::Scalar;
+
+/// Sums that are made side by side.
+const LANES: usize = 16;
 
 impl<T: Scalar> Tensor<T> {
     /// A function of the elements of two tensors, the legs of one being among those of the other: the smaller one is
@@ -25,14 +29,12 @@ impl<T: Scalar> Tensor<T> {
     ///
     /// # Errors
     /// [`Error::Leg`] unless every leg of one is a leg of the other, with the same dimension and role.
-    pub fn zip_with(&self, other: &Self, f: impl Fn(T, T) -> T) -> Result<Self> {
+    pub fn zip_with(&self, other: &Self, f: impl Fn(T, T) -> T + Sync) -> Result<Self> {
         let within = |small: &Self, large: &Self| small.legs.iter().all(|leg| large.legs.contains(leg));
         if within(other, self) {
-            let data = Zip::from(&self.data).and(&other.repeated_like(self)?).map_collect(|&x, &y| f(x, y));
-            Ok(Tensor { legs: self.legs.clone(), data: data.into_shared() })
+            self.zip_repeated(other, f)
         } else if within(self, other) {
-            let data = Zip::from(&self.repeated_like(other)?).and(&other.data).map_collect(|&x, &y| f(x, y));
-            Ok(Tensor { legs: other.legs.clone(), data: data.into_shared() })
+            other.zip_repeated(self, |y, x| f(x, y))
         } else {
             Err(Error::Leg {
                 what: format!(
@@ -41,31 +43,6 @@ impl<T: Scalar> Tensor<T> {
                 ),
             })
         }
-    }
-
-    /// A view with the axes of `like`, which has all legs of `self`; nothing is copied.
-    fn repeated_like(&self, like: &Self) -> Result<ArrayViewD<'_, T>> {
-        let order: Vec<&Leg> = like.legs.iter().filter(|leg| self.legs.contains(leg)).collect();
-        let mut view = self.view_in_order(&order)?;
-        if order.len() == like.legs.len() {
-            return Ok(view);
-        }
-        for (axis, leg) in like.legs.iter().enumerate() {
-            if !self.legs.contains(leg) {
-                view = view.insert_axis(Axis(axis));
-            }
-        }
-        // A view cannot lend its own broadcast for longer than it lives, so the strides are set here.
-        let strides: Vec<isize> = like
-            .legs
-            .iter()
-            .enumerate()
-            .map(|(i, leg)| if self.legs.contains(leg) { view.strides()[i] } else { 0 })
-            .collect();
-        let steps: Vec<usize> = strides.iter().map(|s| s.unsigned_abs()).collect();
-        let shape = ndarray::ShapeBuilder::strides(IxDyn(&dims(&like.legs)), IxDyn(&steps));
-        ArrayViewD::from_shape(shape, self.memory())
-            .map_err(|_| Error::shape(format!("{self} repeated"), dims(&self.legs), dims(&like.legs)))
     }
 
     /// The sum over some legs, which the result no longer has.
@@ -100,8 +77,10 @@ impl<T: Scalar> Tensor<T> {
         leg::check(&legs)?;
         let mut data = layout::zeroed(&legs)?;
         let axes: Vec<usize> = (0..self.legs.len()).collect();
-        let once = layout::gathered(self, &axes)?;
-        data.chunks_exact_mut(once.len()).for_each(|copy| copy.copy_from_slice(&once));
+        match layout::gathered(self, &axes)?[..] {
+            [one] => data.fill(one),
+            ref once => data.chunks_exact_mut(once.len()).for_each(|copy| copy.copy_from_slice(once)),
+        }
         Tensor::from_parts(legs, data)
     }
 
@@ -128,8 +107,20 @@ impl<T: Scalar> Tensor<T> {
     /// Whether every element is finite.
     #[must_use]
     pub fn is_finite(&self) -> bool {
-        // 0 * x is NaN exactly where x is not finite; a sum vectorises where a test of each element does not.
-        self.memory().chunks(1024).all(|c| c.iter().fold(T::zero(), |s, &x| s + x * T::zero()).is_finite())
+        // 0 * x is NaN exactly where x is not finite. Several sums, so that they vectorise as one cannot.
+        let finite = |part: &[T]| {
+            let mut sums = [T::zero(); LANES];
+            let chunks = part.chunks_exact(LANES);
+            let rest = chunks.remainder().iter().all(|x| x.is_finite());
+            for chunk in chunks {
+                sums.iter_mut().zip(chunk).for_each(|(s, &x)| *s += x * T::zero());
+            }
+            rest && sums.iter().all(|s| s.is_finite())
+        };
+        wide(
+            #[inline(always)]
+            || self.memory().chunks(4096).all(finite),
+        )
     }
 }
 

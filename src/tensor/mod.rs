@@ -24,6 +24,7 @@ mod factorise;
 pub(crate) mod functions;
 mod layout;
 mod leg;
+mod loops;
 mod permute;
 #[doc(hidden)]
 pub mod reference;

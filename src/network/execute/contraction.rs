@@ -637,7 +637,7 @@ impl Hash {
 }
 
 /// Whether two equations differ only in indices that a tensor has twice.
-fn same_contraction(one: &Equation, two: &Equation) -> bool {
+pub(in crate::network) fn same_contraction(one: &Equation, two: &Equation) -> bool {
     let plain = |e: &Equation| {
         let named = |indices: &[usize], once: bool| {
             let mut names: Vec<(&str, u64)> = Vec::new();

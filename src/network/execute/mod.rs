@@ -14,9 +14,10 @@ mod sliced;
 
 pub use budget::Budget;
 pub(super) use contraction::peak_elements;
+pub(super) use contraction::same_contraction;
 pub use contraction::{Contraction, SliceObserver};
-pub(super) use pairwise::{join, rescaled, summed};
 pub(crate) use sliced::Accumulator;
+pub(super) use pairwise::{Scaled, join, rescaled, summed};
 pub use sliced::SlicedSum;
 
 use ndarray::IxDyn;
@@ -30,8 +31,8 @@ use crate::tensor::{Leg, Tensor};
 /// The result of a contraction: a tensor times a power of `e` that floating point need not hold.
 #[derive(Debug, Clone)]
 pub struct Contracted<T: Scalar> {
-    tensor: Tensor<T>,
-    ln_scale: f64,
+    pub(super) tensor: Tensor<T>,
+    pub(super) ln_scale: f64,
 }
 
 impl<T: Scalar> Contracted<T> {
@@ -101,18 +102,24 @@ impl<T: Scalar> Network<T> {
     }
 }
 
-/// Spreads a tensor over the diagonal of legs that are listed more than once.
-fn on_diagonal<T: Scalar>(tensor: &Tensor<T>, open: &[Leg]) -> Result<Tensor<T>> {
+/// The legs of a result: a name that is there again has a prime, or several.
+pub(super) fn primed(open: &[Leg]) -> Vec<Leg> {
     let mut legs: Vec<Leg> = Vec::with_capacity(open.len());
-    let mut source = Vec::with_capacity(open.len());
     for leg in open {
         let mut name = leg.name().to_owned();
         while legs.iter().any(|other| other.name() == name) {
             name.push('\'');
         }
         legs.push(leg.renamed(name));
-        source.push(tensor.legs().iter().position(|other| other.name() == leg.name()).unwrap_or_default());
     }
+    legs
+}
+
+/// Spreads a tensor over the diagonal of legs that are listed more than once.
+pub(super) fn on_diagonal<T: Scalar>(tensor: &Tensor<T>, open: &[Leg]) -> Result<Tensor<T>> {
+    let legs = primed(open);
+    let place = |leg: &Leg| tensor.legs().iter().position(|other| other.name() == leg.name()).unwrap_or_default();
+    let source: Vec<usize> = open.iter().map(place).collect();
     let mut out = Tensor::<T>::zeros(legs.clone())?.into_array(&legs)?;
     for (index, &value) in tensor.view_in_order(tensor.legs())?.indexed_iter() {
         let place: Vec<usize> = source.iter().map(|&axis| index[axis]).collect();
