@@ -37,6 +37,7 @@ pub mod cli;
 pub mod data;
 pub mod error;
 pub mod io;
+pub mod lattice;
 pub mod linalg;
 mod memory;
 pub mod model;
