@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ansatz::autodiff::Tape;
 use ansatz::lattice::{
-    Boundary, Flow, Grid, Ising, Site, SpinLayers, dimers, exact, from_bonds, hotrg, hotrg_schedule, potts, triangular, trg,
+    Boundary, Flow, Grid, Ising, Site, SpinLayers, dimers, exact, from_bonds, hotrg, hotrg_schedule, potts, trg,
+    triangular,
 };
 use ansatz::linalg::Truncation;
 use ansatz::network::Planner;
@@ -66,7 +67,9 @@ fn ising_grid(rows: usize, columns: usize, boundary: Boundary, model: Ising) -> 
 #[test]
 fn kaufman_and_onsager_agree_with_published_figures() {
     close(exact::onsager_ln_z(KC).unwrap(), LN_Z_AT_KC, 1e-14, "at the critical point");
-    for (k, ln_z) in [(0.2, 0.7345308123), (0.4, 0.8793638208), (0.44, 0.9287285405), (0.45, 0.9433837731), (0.6, 1.2101323883)] {
+    for (k, ln_z) in
+        [(0.2, 0.7345308123), (0.4, 0.8793638208), (0.44, 0.9287285405), (0.45, 0.9433837731), (0.6, 1.2101323883)]
+    {
         close(exact::onsager_ln_z(k).unwrap(), ln_z, 1e-10, "Onsager");
     }
     // Torus by a table of another program.
@@ -189,7 +192,7 @@ fn a_cubic_lattice_is_renormalised_close_to_its_exact_partition_function() {
 #[test]
 fn energy_and_specific_heat_are_derivatives_even_at_the_critical_point() {
     let model = Ising::new(0.0).unwrap();
-    for (beta, tolerance) in [(KC, 2e-2), (0.3, 1e-5), (0.6, 1e-4)] {
+    for (beta, tolerance) in [(KC, 2e-2), (0.3, 5e-4), (0.6, 5e-4)] {
         let tape = Tape::new();
         let b = tape.variable(Tensor::scalar(beta)).unwrap();
         let site = model.site_on(&b).unwrap();
@@ -201,12 +204,20 @@ fn energy_and_specific_heat_are_derivatives_even_at_the_critical_point() {
             let second = ln_z.hessian_vector(&[&b], &[&Tensor::scalar(1.0)]).unwrap()[0].to_scalar().unwrap();
             assert!(second.is_finite());
             if beta != KC {
-                close(beta * beta * second, exact::onsager_heat(beta).unwrap(), 100.0 * tolerance, name);
+                close(beta * beta * second, exact::onsager_heat(beta).unwrap(), 50.0 * tolerance, name);
             }
-            // The value is that of the plain tensors.
-            let plain = Ising::new(beta).unwrap().site::<f64>().unwrap();
-            let z = if name == "trg" { trg(&plain, 16, &cut(8)) } else { hotrg(&plain, &hotrg_schedule(&[8, 8]), &cut(6)) };
-            close(ln_z.value().to_scalar().unwrap(), z.unwrap().ln_z_per_site, 1e-8, name);
+            // Value and slope are those of the plain tensors.
+            let plain = |beta: f64| {
+                let site = Ising::new(beta).unwrap().site::<f64>().unwrap();
+                let z = if name == "trg" {
+                    trg(&site, 16, &cut(8))
+                } else {
+                    hotrg(&site, &hotrg_schedule(&[8, 8]), &cut(6))
+                };
+                z.unwrap().ln_z_per_site
+            };
+            close(ln_z.value().to_scalar().unwrap(), plain(beta), 1e-10, name);
+            close(energy, -(plain(beta + 1e-5) - plain(beta - 1e-5)) / 2e-5, 1e-6, name);
         }
     }
 }
@@ -266,9 +277,17 @@ fn potts_models_and_any_bonds_give_their_sums() {
     };
     let three = trg(&potts::<f64>(3, 1.3).unwrap(), 2, &Truncation::none()).unwrap();
     close(three.ln_z().unwrap(), sum(&w, &w, &[1.0; 3]).ln(), 1e-12, "three states");
-    let (h, v) = (|a: usize, b: usize| 1.0 + a as f64 * 0.3 - b as f64 * 0.2, |a: usize, b: usize| 1.0 / (1.0 + a as f64 + 2.0 * b as f64));
+    let (h, v) = (
+        |a: usize, b: usize| 1.0 + a as f64 * 0.3 - b as f64 * 0.2,
+        |a: usize, b: usize| 1.0 / (1.0 + a as f64 + 2.0 * b as f64),
+    );
     let weights = [1.0, 0.5, 2.0];
-    let site = from_bonds(&Array2::from_shape_fn((3, 3), |(a, b)| h(a, b)), &Array2::from_shape_fn((3, 3), |(a, b)| v(a, b)), &weights).unwrap();
+    let site = from_bonds(
+        &Array2::from_shape_fn((3, 3), |(a, b)| h(a, b)),
+        &Array2::from_shape_fn((3, 3), |(a, b)| v(a, b)),
+        &weights,
+    )
+    .unwrap();
     let z = hotrg(&site, &[0, 1], &Truncation::none()).unwrap();
     close(z.ln_z().unwrap(), sum(&h, &v, &weights).ln(), 1e-12, "any bonds");
     close(exact::potts_critical(2), 2.0 * KC, 1e-15, "critical");

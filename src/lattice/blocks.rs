@@ -134,7 +134,10 @@ mod tests {
         let value = |i: usize, j: usize| {
             if (i * 5 + j * 3).is_multiple_of(3) && i != 4 { 1.0 / (1.0 + i as f64 + 2.0 * j as f64) } else { 0.0 }
         };
-        let a = Tensor::from_array([Leg::bond("i", 7), Leg::bond("j", 6)], Array2::from_shape_fn((7, 6), |(i, j)| value(i, j)));
+        let a = Tensor::from_array(
+            [Leg::bond("i", 7), Leg::bond("j", 6)],
+            Array2::from_shape_fn((7, 6), |(i, j)| value(i, j)),
+        );
         let a = a.unwrap();
         let f = block_svd(&a, &["i"], "k", &Truncation::none(), Spectrum::Values).unwrap();
         let scaled = f.u.scale_along("k", &f.s).unwrap();

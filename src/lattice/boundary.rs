@@ -94,7 +94,8 @@ impl<T: Scalar> Grid<T> {
             let t = self.array(y, x)?;
             let (u, l, d, r) = t.dim();
             let (out, input) = if upward { (u, d) } else { (d, u) };
-            let element = |l: usize, o: usize, i: usize, r: usize| if upward { t[[o, l, i, r]] } else { t[[i, l, o, r]] };
+            let element =
+                |l: usize, o: usize, i: usize, r: usize| if upward { t[[o, l, i, r]] } else { t[[i, l, o, r]] };
             // The bond that closes the row goes along it: the last of the two indices on either side.
             let (first, last) = (x == 0, x + 1 == columns);
             let left = if first { 1 } else { l * wrap };
@@ -112,7 +113,8 @@ impl<T: Scalar> Grid<T> {
                                 if (first && a != c) || (last && b != c) {
                                     continue;
                                 }
-                                let place = [if first { 0 } else { a * wrap + c }, o, i, if last { 0 } else { b * wrap + c }];
+                                let place =
+                                    [if first { 0 } else { a * wrap + c }, o, i, if last { 0 } else { b * wrap + c }];
                                 w[place] += value;
                             }
                         }

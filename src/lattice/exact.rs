@@ -57,7 +57,11 @@ pub fn ising_torus(rows: usize, columns: usize, k: f64) -> Result<f64> {
             return Err(Error::setting("side of a torus", side, "give 1 to 1000000"));
         }
         if k < 0.0 && side % 2 == 1 {
-            return Err(Error::setting("side of a torus", side, "there is no formula for negative beta on an odd side"));
+            return Err(Error::setting(
+                "side of a torus",
+                side,
+                "there is no formula for negative beta on an odd side",
+            ));
         }
     }
     let (m, n) = (rows as f64, columns as f64);

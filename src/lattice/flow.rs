@@ -153,7 +153,12 @@ impl<A: Flow> Renormalised<A> {
 }
 
 /// Takes `steps` one after the other and closes the last tensor on itself.
-pub(super) fn run<A: Flow>(site: &Site<A>, steps: &[Kind], pairs: &[(&str, &str)], cut: &Truncation) -> Result<Renormalised<A>> {
+pub(super) fn run<A: Flow>(
+    site: &Site<A>,
+    steps: &[Kind],
+    pairs: &[(&str, &str)],
+    cut: &Truncation,
+) -> Result<Renormalised<A>> {
     cut.validate()?;
     let mut t = site.tensor.clone();
     let mut terms = vec![(1.0, site.ln_scale.clone())];

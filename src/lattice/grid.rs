@@ -73,7 +73,9 @@ impl<T: Scalar> Grid<T> {
                     if !fits {
                         let wanted = if edge { "both have to be 1 at an open edge" } else { "they have to be equal" };
                         let (ny, nx) = (ny % rows, nx % columns);
-                        let what = format!("leg '{here}' of site ({y}, {x}) has dimension {one}, '{there}' of site ({ny}, {nx}) {two}: {wanted}");
+                        let what = format!(
+                            "leg '{here}' of site ({y}, {x}) has dimension {one}, '{there}' of site ({ny}, {nx}) {two}: {wanted}"
+                        );
                         return Err(Error::Leg { what });
                     }
                 }
@@ -140,8 +142,22 @@ impl<T: Scalar> Grid<T> {
                 let (above, before) = ((y + rows - 1) % rows, (x + columns - 1) % columns);
                 let mut t = t.clone();
                 for (first, second, alone, open, old, new) in [
-                    ("l", "r", columns == 1, self.horizontal == Boundary::Open, format!("h {y} {before}"), format!("h {y} {x}")),
-                    ("u", "d", rows == 1, self.vertical == Boundary::Open, format!("v {above} {x}"), format!("v {y} {x}")),
+                    (
+                        "l",
+                        "r",
+                        columns == 1,
+                        self.horizontal == Boundary::Open,
+                        format!("h {y} {before}"),
+                        format!("h {y} {x}"),
+                    ),
+                    (
+                        "u",
+                        "d",
+                        rows == 1,
+                        self.vertical == Boundary::Open,
+                        format!("v {above} {x}"),
+                        format!("v {y} {x}"),
+                    ),
                 ] {
                     let last = if first == "l" { x + 1 == columns } else { y + 1 == rows };
                     let start = if first == "l" { x == 0 } else { y == 0 };
@@ -161,6 +177,8 @@ impl<T: Scalar> Grid<T> {
     /// The elements of a site, `[u, l, d, r]`.
     pub(super) fn array(&self, y: usize, x: usize) -> Result<ndarray::Array4<T>> {
         let array = self.sites[y][x].clone().into_array(&["u", "l", "d", "r"])?;
-        array.into_dimensionality().map_err(|_| Error::shape("a site tensor", self.sites[y][x].legs().iter().map(Leg::dim).collect::<Vec<_>>(), "four legs"))
+        array.into_dimensionality().map_err(|_| {
+            Error::shape("a site tensor", self.sites[y][x].legs().iter().map(Leg::dim).collect::<Vec<_>>(), "four legs")
+        })
     }
 }

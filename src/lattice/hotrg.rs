@@ -93,7 +93,8 @@ pub(super) fn merged<A: Flow>(t: &A, axis: usize, axes: usize, cut: &Truncation)
     for (_, at_p) in &isometries {
         pair = pair.joined(at_p)?;
     }
-    let made: Vec<(String, &str)> = across.iter().flat_map(|&(m, p)| [m, p]).map(|name| (format!("k{name}"), name)).collect();
+    let made: Vec<(String, &str)> =
+        across.iter().flat_map(|&(m, p)| [m, p]).map(|name| (format!("k{name}"), name)).collect();
     let made: Vec<(&str, &str)> = made.iter().map(|(old, new)| (old.as_str(), *new)).collect();
     Ok((pair.renamed(&made)?, worst))
 }

@@ -66,9 +66,11 @@ impl Ising {
     /// None for a model that was built.
     pub fn edge_site<T: Scalar>(&self, present: [bool; 4]) -> Result<Site<Tensor<T>>> {
         let names = ["u", "l", "d", "r"];
-        let there: Vec<&str> = names.into_iter().zip(present).filter(|(_, there)| *there).map(|(name, _)| name).collect();
+        let there: Vec<&str> =
+            names.into_iter().zip(present).filter(|(_, there)| *there).map(|(name, _)| name).collect();
         let mut site = self.plain::<T>(&there)?;
-        let missing: Vec<Leg> = names.into_iter().zip(present).filter(|(_, there)| !there).map(|(name, _)| Leg::bond(name, 1)).collect();
+        let missing: Vec<Leg> =
+            names.into_iter().zip(present).filter(|(_, there)| !there).map(|(name, _)| Leg::bond(name, 1)).collect();
         site.tensor = site.tensor.expand(&missing)?.permute(&names)?;
         Ok(site)
     }
@@ -128,7 +130,8 @@ impl Ising {
         };
         let legs: Vec<Leg> = names.iter().map(|name| Leg::bond(name, 2)).collect();
         let parity = |wanted: u32| {
-            let ones = (0..1_u32 << names.len()).map(|i| if i.count_ones() % 2 == wanted { T::one() } else { T::zero() });
+            let ones =
+                (0..1_u32 << names.len()).map(|i| if i.count_ones() % 2 == wanted { T::one() } else { T::zero() });
             Tensor::new(legs.clone(), ones.collect())
         };
         let mut t = tape.constant(parity(0)?)?;

@@ -42,7 +42,8 @@ impl SpinLayers {
     pub fn square(rows: usize, columns: usize, boundary: Boundary) -> Result<Self> {
         Self::check(rows, columns)?;
         let periodic = boundary == Boundary::Periodic;
-        let bonds = (0..columns).map(|x| (x, (x + 1) % columns)).filter(|&(x, _)| periodic || x + 1 < columns).collect();
+        let bonds =
+            (0..columns).map(|x| (x, (x + 1) % columns)).filter(|&(x, _)| periodic || x + 1 < columns).collect();
         let mut symmetries = vec![(0..columns).rev().collect()];
         if periodic {
             symmetries.push((0..columns).map(|x| (x + 1) % columns).collect());
@@ -69,7 +70,8 @@ impl SpinLayers {
                 }
             }
         }
-        let map = |f: &dyn Fn(usize, usize) -> usize| (0..side * side).map(|i| f(i / side, i % side)).collect::<Vec<usize>>();
+        let map =
+            |f: &dyn Fn(usize, usize) -> usize| (0..side * side).map(|i| f(i / side, i % side)).collect::<Vec<usize>>();
         let mut symmetries = vec![map(&|y, x| at(x, y)), map(&|y, x| at(y, side - 1 - x))];
         if periodic {
             symmetries.push(map(&|y, x| at(y, x + 1)));
@@ -82,7 +84,8 @@ impl SpinLayers {
             return Err(Error::setting("size", 0, "give at least 1"));
         }
         if spins > MAX_SPINS {
-            let expected = format!("a layer contracted exactly may have {MAX_SPINS} spins; take trg, hotrg or boundary");
+            let expected =
+                format!("a layer contracted exactly may have {MAX_SPINS} spins; take trg, hotrg or boundary");
             return Err(Error::setting("spins of a layer", spins, expected));
         }
         Ok(())
@@ -207,9 +210,10 @@ impl SpinLayers {
             let mut size = 0;
             while let Some(state) = waiting.pop() {
                 size += 1;
-                let images = self.symmetries.iter().map(|map| {
-                    map.iter().enumerate().fold(0, |image, (i, &to)| image | (state >> i & 1) << to)
-                });
+                let images = self
+                    .symmetries
+                    .iter()
+                    .map(|map| map.iter().enumerate().fold(0, |image, (i, &to)| image | (state >> i & 1) << to));
                 for image in images.chain(flip.then_some(count - 1 - state)) {
                     if !seen[image] {
                         seen[image] = true;

@@ -49,7 +49,9 @@ pub(super) fn check_legs<A: Flow>(site: &Site<A>, axes: usize) -> Result<()> {
     let t = site.tensor.tensor();
     for (first, second) in &AXES[..axes] {
         if t.leg(first)?.dim() != t.leg(second)?.dim() {
-            return Err(Error::Leg { what: format!("legs '{first}' and '{second}' of {t} differ, so copies do not fit") });
+            return Err(Error::Leg {
+                what: format!("legs '{first}' and '{second}' of {t} differ, so copies do not fit"),
+            });
         }
     }
     if t.legs().len() != 2 * axes {
