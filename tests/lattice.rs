@@ -121,6 +121,14 @@ fn layers_agree_with_enumeration_and_with_contraction() {
             }
         }
     }
+    for (beta, field) in [(0.4, 0.3), (-0.5, 0.0)] {
+        for layers in [1, 2, 3, 4].map(|n| SpinLayers::square(n, n, Boundary::Periodic).unwrap()) {
+            let energy = layers.ln_z_with_energy(beta, field).unwrap().1.unwrap();
+            let f = |d: f64| layers.ln_z(beta + d, field).unwrap();
+            let slope = (8.0 * (f(1e-3) - f(-1e-3)) - (f(2e-3) - f(-2e-3))) / 12e-3;
+            close(energy, -slope, 1e-8, "energy of layers");
+        }
+    }
     // A cube of two spins a side is enumerated as a network of eight sites with each bond twice.
     let cube = SpinLayers::cubic(2, Boundary::Periodic).unwrap().ln_z(0.3, 0.0).unwrap();
     let open = SpinLayers::cubic(2, Boundary::Open).unwrap().ln_z(0.6, 0.0).unwrap();

@@ -102,7 +102,7 @@ impl SpinLayers {
     pub fn bytes(&self, threads: usize) -> u64 {
         let states = 1_u64 << self.spins;
         let trace = self.between == Boundary::Periodic;
-        states.saturating_mul(if trace { 8 + 1 + 8 + 16 * threads.max(1) as u64 } else { 8 + 8 })
+        states.saturating_mul(if trace { 8 + 1 + 8 + 8 + 16 * threads.max(1) as u64 } else { 8 + 8 })
     }
 
     /// `log2` of the multiplications that [`ln_z`](Self::ln_z) takes, roughly.
@@ -123,6 +123,16 @@ impl SpinLayers {
     /// # Errors
     /// [`Error::Setting`] unless `beta` and `field` are finite and below 1e12 in size.
     pub fn ln_z(&self, beta: f64, field: f64) -> Result<f64> {
+        Ok(self.ln_z_with_energy(beta, field)?.0)
+    }
+
+    /// `ln Z`, nats, and the mean energy `-<sum s s' + h sum s>` of all spins, which costs nothing beside: it is
+    /// `Tr(D S^m) / Tr S^m` with the energy `D` of one layer, and bonds between layers have the same mean as those within.
+    /// There is none for open boundaries and unequal sides.
+    ///
+    /// # Errors
+    /// As [`ln_z`](Self::ln_z).
+    pub fn ln_z_with_energy(&self, beta: f64, field: f64) -> Result<(f64, Option<f64>)> {
         for (name, value) in [("beta", beta), ("field", field)] {
             if !(value.abs() <= 1e12) {
                 return Err(Error::setting(name, value, "give a finite number, of at most 1e12"));
@@ -142,14 +152,16 @@ impl SpinLayers {
                 spread(&mut v, t, beta < 0.0);
                 wide(|| v.iter_mut().zip(&weight).for_each(|(x, w)| *x *= w));
             }
-            return Ok(ln + v.iter().sum::<f64>().ln());
+            return Ok((ln + v.iter().sum::<f64>().ln(), None));
         }
         // The square root of the weight of a layer.
         let (root, peak) = scaled(&ln_weight, 0.5);
         let orbits = self.orbits(field == 0.0);
         let all = self.layers as f64 * (common + 2.0 * peak);
+        let axes = if self.spins == self.layers { 2.0 } else { 3.0 };
+        let energies = self.weighted(axes / (axes - 1.0), field);
         let half = self.layers / 2;
-        let part = |&(start, size): &(usize, u32)| {
+        let part = |&(start, size): &(usize, u32)| -> (f64, f64) {
             let mut v = vec![0.0; count];
             let mut ln = 2.0 * (0.5 * ln_weight[start] - peak);
             v[start] = 1.0;
@@ -166,31 +178,41 @@ impl SpinLayers {
             for layer in 0..half {
                 ln += 2.0 * step(&mut v, layer == 0);
             }
-            let product = if self.layers % 2 == 1 {
+            let (product, energy) = if self.layers % 2 == 1 {
                 if half == 0 {
                     // <s| S |s>, both of whose outer factors are in `ln`: the bonds from each spin to itself are left.
-                    if beta < 0.0 { t.powi(self.spins as i32) } else { 1.0 }
+                    (if beta < 0.0 { t.powi(self.spins as i32) } else { 1.0 }, energies[start])
                 } else {
                     let mut next = v.clone();
                     ln += step(&mut next, false);
-                    dot(&v, &next)
+                    mean(&v, &next, &energies)
                 }
             } else {
-                dot(&v, &v)
+                mean(&v, &v, &energies)
             };
-            f64::from(size).ln() + ln + product.ln()
+            (f64::from(size).ln() + ln + product.ln(), energy)
         };
-        let parts: Vec<f64> = orbits.par_iter().map(part).collect();
-        Ok(all + log_sum_exp(&parts))
+        let parts: Vec<(f64, f64)> = orbits.par_iter().map(part).collect();
+        let sum = log_sum_exp(&parts.iter().map(|part| part.0).collect::<Vec<f64>>());
+        let energy: f64 = parts.iter().map(|(ln, energy)| (ln - sum).exp() * energy).sum();
+        let equal = self.spins == self.layers || self.spins == self.layers * self.layers;
+        Ok((all + sum, equal.then_some(-energy * self.layers as f64)))
     }
 
     /// `beta (sum s s' + h sum s)` of one layer.
     fn ln_weights(&self, beta: f64, field: f64) -> Vec<f64> {
+        let mut sums = self.weighted(1.0, field);
+        sums.iter_mut().for_each(|x| *x *= beta);
+        sums
+    }
+
+    /// `by sum s s' + h sum s` of one layer, for each of its configurations.
+    fn weighted(&self, by: f64, field: f64) -> Vec<f64> {
         let spin = |state: usize, i: usize| if state >> i & 1 == 0 { 1_i32 } else { -1 };
         let of = |state: usize| {
             let bonds: i32 = self.bonds.iter().map(|&(a, b)| spin(state, a) * spin(state, b)).sum();
             let spins = self.spins as i32 - 2 * state.count_ones() as i32;
-            beta * f64::from(bonds) + beta * field * f64::from(spins)
+            by * f64::from(bonds) + field * f64::from(spins)
         };
         (0..1_usize << self.spins).into_par_iter().map(of).collect()
     }
@@ -244,9 +266,20 @@ fn tame(v: &mut [f64]) -> f64 {
     largest.ln()
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    // In stretches, so that rounding errors grow with the root of the length at the most.
-    a.chunks(256).zip(b.chunks(256)).map(|(a, b)| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>()).sum()
+/// `sum a b`, and the mean of `values` with these weights.
+fn mean(a: &[f64], b: &[f64], values: &[f64]) -> (f64, f64) {
+    let (mut product, mut weighted) = (0.0, 0.0);
+    // In stretches, whose sums are added up.
+    for ((a, b), values) in a.chunks(256).zip(b.chunks(256)).zip(values.chunks(256)) {
+        let (mut p, mut w) = (0.0, 0.0);
+        for ((x, y), value) in a.iter().zip(b).zip(values) {
+            p += x * y;
+            w += x * y * value;
+        }
+        product += p;
+        weighted += w;
+    }
+    (product, if product > 0.0 { weighted / product } else { 0.0 })
 }
 
 /// The product with `[[1, t], [t, 1]]` (or `[[t, 1], [1, t]]`) for each bit of the index.
