@@ -211,11 +211,8 @@ impl Ising {
         if self.lattice == Lattice::Triangular && self.field != 0.0 {
             return Err(Error::setting("field", self.field, "on the triangular lattice there is none, give 0"));
         }
-        match (self.method, self.lattice) {
-            (Method::Trg | Method::Boundary, Lattice::Cubic) => {
-                return refused("it is for two dimensions: give hotrg or exact for the cubic lattice");
-            }
-            _ => {}
+        if self.lattice == Lattice::Cubic && matches!(self.method, Method::Trg | Method::Boundary) {
+            return refused("it is for two dimensions: give hotrg or exact for the cubic lattice");
         }
         if renormalised && self.boundary == Edge::Open {
             return refused("it is for periodic lattices: give boundary or exact for an open one");
