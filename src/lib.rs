@@ -5,6 +5,7 @@
 //! - For states and operators on a chain: [`chain`]; for tensors with named legs: [`Tensor`].
 //! - For derivatives of what tensors make, factorisations included: [`autodiff`].
 //! - For networks of any shape, contraction orders and exact contraction: [`network`].
+//! - For partition functions of lattice models: [`lattice`].
 //! - For files: [`data`] reads data sets, [`io`] models and checkpoints.
 //!
 //! ```
@@ -37,6 +38,7 @@ pub mod cli;
 pub mod data;
 pub mod error;
 pub mod io;
+pub mod lattice;
 pub mod linalg;
 mod memory;
 pub mod model;

@@ -583,3 +583,45 @@ fn a_network_is_planned_drawn_and_contracted() {
     refused(at, &[&small[..], &["--slices", "0"]].concat(), &["slices is 0"]);
     refused(at, &["contract", "ring.json", "--plan", "plan.json", "--bytes", "64"], &["bytes", "allow more"]);
 }
+
+#[test]
+fn spins_on_a_lattice_are_summed_by_every_method() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let run = |more: &[&str]| json(at, &[&["ising", "--json", "--beta", "0.4406868"], more].concat());
+    let value = |json: &serde_json::Value, key: &str| json[key].as_f64().unwrap();
+    let known = 60.141781408637426;
+    let exact = run(&["--size", "8", "--method", "exact"]);
+    for (method, tolerance) in [("exact", 1e-11), ("boundary", 1e-6), ("trg", 1e-4), ("hotrg", 1e-4)] {
+        let told = run(&["--size", "8", "--method", method, "--chi", "8"]);
+        assert!((value(&told, "lnz") / known - 1.0).abs() < tolerance, "{told}");
+        assert!((value(&told, "lnz") - 64.0 * value(&told, "lnz_per_site")).abs() < 1e-9);
+        assert!((value(&told, "reference_lnz") - known).abs() < 1e-9);
+        assert!(
+            (value(&told, "energy_per_site") - value(&exact, "energy_per_site")).abs() < 200.0 * tolerance,
+            "{told}"
+        );
+        assert!(told["method"] == method && told["size"] == 8 && value(&told, "seconds") >= 0.0);
+    }
+    let range = ["--size", "infinite", "--method", "exact", "--draw", "i.svg", "--json"];
+    let points = json(at, &[&["ising", "--beta", "-0.1:0.5:0.1"], &range[..]].concat());
+    assert_eq!(points["points"].as_array().unwrap().len(), 7);
+    assert!(fs::read_to_string(at.join("i.svg")).unwrap().contains("Specific heat"));
+    let cold = json(at, &["ising", "--beta", "1000", "--size", "4", "--json", "--chi", "4"]);
+    assert!((value(&cold, "lnz") - (32000.0 + 2f64.ln())).abs() < 1e-6);
+    for (arguments, words) in [
+        (&["--beta", "nan"][..], &["nan"][..]),
+        (&["--beta", "0.4", "--size", "0"], &["'0'", "size"]),
+        (&["--beta", "0.4", "--size", "6"], &["power of two", "exact"]),
+        (&["--beta", "0.4", "--size", "40", "--method", "exact"], &["bytes", "--bytes"]),
+        (&["--beta", "0.4", "--size", "24", "--method", "exact"], &["multiplications"]),
+        (&["--beta", "0.4", "--lattice", "cubic"], &["hotrg"]),
+        (&["--beta", "0.4", "--boundary", "open"], &["boundary or exact"]),
+        (&["--beta", "0.4", "--chi", "0"], &["chi is 0"]),
+        (&["--beta", "0.4", "--chi", "4000"], &["bytes", "--chi"]),
+        (&["--beta", "0:1:0"], &["0:1:0"]),
+        (&["--beta", "0.4", "--draw", "x.svg"], &["FROM:TO:STEP"]),
+    ] {
+        refused(at, &[&["ising"], arguments].concat(), words);
+    }
+}

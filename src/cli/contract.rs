@@ -79,7 +79,7 @@ pub(super) struct Contract {
 
 /// A number of bytes, with or without a unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Bytes(u64);
+pub(super) struct Bytes(pub(super) u64);
 
 impl FromStr for Bytes {
     type Err = String;

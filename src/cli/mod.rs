@@ -5,6 +5,7 @@ mod contract;
 mod demo;
 mod fit;
 mod info;
+mod ising;
 mod output;
 mod sample;
 mod score;
@@ -43,6 +44,8 @@ enum Command {
     Info(info::Info),
     /// Plan the contraction of a tensor network, and do it.
     Contract(Box<contract::Contract>),
+    /// Partition function, energy and specific heat of Ising spins on a lattice.
+    Ising(Box<ising::Ising>),
 }
 
 /// How a command ended, as the shell is told.
@@ -115,5 +118,6 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Complete(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Contract(command) => command.run(),
+        Command::Ising(command) => command.run(),
     }
 }
