@@ -15,6 +15,7 @@
 //! # Ok::<(), ansatz::Error>(())
 //! ```
 
+mod compress;
 mod cost;
 mod equation;
 mod execute;
@@ -27,6 +28,9 @@ mod search;
 mod simplify;
 mod tree;
 
+pub use compress::{
+    Approximate, Belief, BeliefPropagation, Compressed, CompressedCost, CompressedPlan, Gauge, Gauged, Timing,
+};
 pub use cost::{Cost, Objective};
 pub use equation::Equation;
 pub use execute::Contracted;
