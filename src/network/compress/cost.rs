@@ -50,8 +50,7 @@ pub(super) struct Model {
 impl Model {
     pub fn new(equation: &Equation, max_bond: usize) -> Self {
         let layout = Layout::new(equation);
-        let mut shapes: Vec<Shape> =
-            vec![Shape { bonds: Vec::new(), open: 1.0, leaves: 1 }; equation.tensors()];
+        let mut shapes: Vec<Shape> = vec![Shape { bonds: Vec::new(), open: 1.0, leaves: 1 }; equation.tensors()];
         for (tensor, ends) in layout.ends.iter().enumerate() {
             for (i, ends) in ends {
                 let dim = equation.dims()[*i] as f64;
@@ -98,9 +97,7 @@ impl Model {
 
     fn compress_around(&mut self, number: usize, except: usize) {
         let large: Vec<(usize, f64)> = match self.shape(number) {
-            Some(shape) => {
-                shape.bonds.iter().copied().filter(|&(n, dim)| n != except && dim > self.limit).collect()
-            }
+            Some(shape) => shape.bonds.iter().copied().filter(|&(n, dim)| n != except && dim > self.limit).collect(),
             None => return,
         };
         for (other, dim) in large {

@@ -190,9 +190,7 @@ fn span(order: &mut Order, model: &Model, stream: &mut Stream) {
     place[rank[0]] = 0;
     loop {
         let inside = |n: usize| near[n].iter().filter(|&&other| place[other] != usize::MAX).count();
-        let value = |n: usize| {
-            by_distance * distance[n] as f64 - by_bonds * inside(n) as f64 + by_luck * luck[n]
-        };
+        let value = |n: usize| by_distance * distance[n] as f64 - by_bonds * inside(n) as f64 + by_luck * luck[n];
         let next = (0..count)
             .filter(|&n| place[n] == usize::MAX && inside(n) > 0)
             .min_by(|&x, &y| value(x).total_cmp(&value(y)));

@@ -17,13 +17,14 @@ use crate::tensor::{Leg, Tensor};
 pub struct Approximate<T: Scalar> {
     /// The result.
     pub value: Contracted<T>,
-    /// `sqrt(sum of discarded weights)`: an estimate of the relative error, zero if nothing was dropped.
+    /// `sum of sqrt(discarded weight)` over all truncations: an estimate of the relative error, zero if nothing was
+    /// dropped.
     ///
     /// A discarded weight is the share of the squared norm that a truncation takes from the tensors of its gauge, what is
-    /// outside of them being taken as orthonormal. The estimate adds them as if they were independent and the whole
-    /// network as sensitive as these tensors. It is no bound: for partition functions, whose surroundings favour the
-    /// large singular values, it is well above the true error, and for a value that is small by cancellation it may be
-    /// below.
+    /// outside of them being taken as orthonormal (for [`Gauge::Messages`](super::Gauge), from the pair alone). The
+    /// estimate adds its roots as if all pulled the same way and the whole network were as sensitive as these tensors. It
+    /// is no bound: for partition functions, whose surroundings favour the large singular values, it is mostly far above
+    /// the true error; for a value that is small by cancellation it may be below.
     pub error: f64,
     /// How many bonds were truncated, with or without loss.
     pub compressions: usize,
@@ -92,7 +93,7 @@ impl<T: Scalar> Network<T> {
         }
         let Lost { sum, largest, count } = run.lost;
         let value = self.finished(sites.tensor(plan.tree().root())?, sites.ln_scale)?;
-        Ok(Approximate { value, error: sum.sqrt(), compressions: count, largest_weight: largest })
+        Ok(Approximate { value, error: sum, compressions: count, largest_weight: largest })
     }
 
     /// The last tensor with the names, roles, order and repetitions of the open legs.
@@ -147,7 +148,7 @@ impl<T: Scalar> Run<'_, T> {
             }
             self.grown.remove(&key);
             let weight = self.surroundings.truncate(self.sites, number, other, self.truncation)?;
-            self.lost.sum += weight;
+            self.lost.sum += weight.sqrt();
             self.lost.largest = self.lost.largest.max(weight);
             self.lost.count += 1;
         }

@@ -96,7 +96,14 @@ impl<T: Scalar> Sites<T> {
 
     /// Puts matrices on both sides of a bond: `left` from the old to the new bond for `a`, `right` for `b`. The old name
     /// is that of the bond, the new one `name`.
-    pub fn replace_bond(&mut self, a: usize, b: usize, name: String, left: &Tensor<T>, right: &Tensor<T>) -> Result<()> {
+    pub fn replace_bond(
+        &mut self,
+        a: usize,
+        b: usize,
+        name: String,
+        left: &Tensor<T>,
+        right: &Tensor<T>,
+    ) -> Result<()> {
         for (number, other, matrix) in [(a, b, left), (b, a, right)] {
             let tensor = contract(self.tensor(number)?, matrix)?;
             self.tensors[number] = Some(tensor);

@@ -149,6 +149,14 @@ impl<T: Scalar> Surroundings<T> {
         let [left, right] = self.factors(sites, a, b)?;
         let name = sites.fresh();
         let made = projectors(&left, &right, &name, truncation)?;
+        let mut weight = made.discarded_weight;
+        if let Gauge::Messages { .. } = self.gauge {
+            // By the messages, which may be far too sure of themselves, hardly anything is ever lost: what the pair
+            // alone loses is measured.
+            let pair =
+                [triangular(sites.tensor(a)?, sites.bond(a, b)?)?, triangular(sites.tensor(b)?, sites.bond(a, b)?)?];
+            weight = lost_by(&pair, &made)?;
+        }
         sites.replace_bond(a, b, name.clone(), &made.left, &made.right)?;
         if let Gauge::Messages { .. } = self.gauge {
             // What both send is now diagonal: the root of the singular values.
@@ -156,7 +164,7 @@ impl<T: Scalar> Surroundings<T> {
             self.messages.insert((a, b), weights.clone());
             self.messages.insert((b, a), weights);
         }
-        Ok(made.discarded_weight)
+        Ok(weight)
     }
 
     /// Two tensors have become one; `fused` are the neighbours that had bonds to both.
@@ -181,12 +189,17 @@ impl<T: Scalar> Surroundings<T> {
             let message = self.sent(sites, other, now)?;
             self.messages.insert((other, now), message);
         }
-        for other in sites.neighbours(now) {
-            let message = self.sent(sites, now, other)?;
-            self.messages.insert((now, other), message);
-        }
         Ok(())
     }
+}
+
+/// The share of the squares of the product of two factors that changes when projectors are put between them.
+fn lost_by<T: Scalar>([a, b]: &[Tensor<T>; 2], made: &Projectors<T>) -> Result<f64> {
+    let (a, b) = (a.rename("x", "a")?, b.rename("x", "b")?);
+    let before = contract(&a, &b)?;
+    let after = contract(&contract(&a, &made.left)?, &contract(&b, &made.right)?)?;
+    let (lost, all) = (after.sub(&before)?.norm(), before.norm());
+    Ok(if all.is_zero() { 0.0 } else { (2.0 * (lost.ln_abs() - all.ln_abs())).exp().min(1.0) })
 }
 
 /// The matrix with the roots of `values`, relative to the largest, on its diagonal: legs `x` and `name`.
