@@ -213,7 +213,7 @@ fn the_boundary_of_a_lattice_is_contracted_from_two_sides() {
     let legs = |site: usize| {
         let around = edges.iter().enumerate().filter(move |(_, e)| e.0 == site || e.1 == site);
         let mut legs: Vec<Leg> = around.map(|(n, _)| Leg::bond(format!("e{n}"), 1 + n % 3)).collect();
-        if site % 31 == 0 {
+        if site.is_multiple_of(31) {
             legs.push(Leg::site(format!("s{site}"), 2));
         }
         legs

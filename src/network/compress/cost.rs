@@ -126,7 +126,8 @@ impl Model {
         let (mut first, mut second) = (self.shapes[a].take()?, self.shapes[b].take()?);
         let (size_a, size_b, shared) = (first.size(), second.size(), first.dim(b));
         self.flops += size_a * size_b / shared;
-        (first.remove(b), second.remove(a));
+        first.remove(b);
+        second.remove(a);
         let number = self.shapes.len();
         let mut joined =
             Shape { bonds: Vec::new(), open: first.open * second.open, leaves: first.leaves + second.leaves };

@@ -126,7 +126,8 @@ impl<T: Scalar> Sites<T> {
         (self.tensors[a], self.tensors[b]) = (None, None);
         self.tensors.push(Some(result));
         let (mut of_a, mut of_b) = (std::mem::take(&mut self.bonds[a]), std::mem::take(&mut self.bonds[b]));
-        (of_a.remove(&b), of_b.remove(&a));
+        of_a.remove(&b);
+        of_b.remove(&a);
         self.bonds.push(of_a.clone());
         let mut both = Vec::new();
         for &other in of_a.keys().chain(of_b.keys().filter(|n| !of_a.contains_key(n))) {

@@ -36,7 +36,7 @@ pub(super) fn projectors<T: Scalar>(
     // Values below rounding are noise, by whose inverse nothing may be multiplied.
     let dim = product.dim("a")?.max(product.dim("b")?) as f64;
     let rounding = dim * <T::Real as num_traits::Float>::epsilon().to_f64();
-    let truncation = truncation.clone().cutoff(truncation.relative_cutoff().max(rounding));
+    let truncation = truncation.cutoff(truncation.relative_cutoff().max(rounding));
     let svd = product.svd(&["a"], new, &truncation)?;
     let inverse = |s: &T::Real| {
         let s = s.to_f64();
