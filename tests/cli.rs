@@ -523,6 +523,10 @@ fn a_run_starts_from_a_model_that_was_saved() {
     refused(at, &["fit", "--data", "short.bits", "--start", "a.ansatz"], &["a.ansatz", "sites"]);
 }
 
+fn plan_value(json: &Value) -> f64 {
+    json["log_abs"].as_f64().unwrap()
+}
+
 #[test]
 fn a_network_is_planned_drawn_and_contracted() {
     let folder = tempfile::tempdir().unwrap();
@@ -556,6 +560,24 @@ fn a_network_is_planned_drawn_and_contracted() {
     let plan = json(at, &["contract", "ring.json", "--plan-only", "--json"]);
     assert!(plan.get("log_abs").is_none() && plan["log2_flops"] == first["log2_flops"]);
     assert!(ansatz(at, &["contract", "ring.json"]).status.success());
+    // Approximately, with bonds large enough for the exact value, with all gauges, and with the stored order.
+    let exact = plan_value(&json(at, &["contract", "ring.json", "--json"]));
+    for more in [
+        &["--gauge", "none"][..],
+        &["--gauge", "tree:1", "--cutoff", "1e-13"],
+        &["--gauge", "bp"],
+        &["--plan", "plan.json"],
+    ] {
+        let found = json(at, &[&["contract", "ring.json", "--json", "--max-bond", "256"], more].concat());
+        assert!((plan_value(&found) - exact).abs() < 1e-8 && found["max_bond"] == 256, "{found}");
+        assert!(found["error"].as_f64().is_some() && found["compressions"].as_u64().is_some());
+    }
+    let modelled = json(at, &["contract", "ring.json", "--json", "--max-bond", "8", "--plan-only"]);
+    assert!(modelled["log2_flops"].as_f64().unwrap() > 0.0 && modelled.get("error").is_none());
+    assert!(ansatz(at, &["contract", "ring.json", "--max-bond", "8"]).status.success());
+    refused(at, &["contract", "ring.json", "--max-bond", "0"], &["max_bond is 0"]);
+    refused(at, &["contract", "ring.json", "--max-bond", "4", "--gauge", "fun"], &["'fun'"]);
+    refused(at, &["contract", "ring.json", "--cutoff", "0.1"], &["--max-bond"]);
 
     refused(at, &["contract", "none.json"], &["none.json", "cannot read"]);
     fs::write(at.join("bad.json"), r#"{"inputs": ["ab"], "output": "x", "size_dict": {"a": 2, "b": 2}}"#).unwrap();

@@ -14,6 +14,10 @@ use super::training::on_signal;
 use crate::error::{Error, Result};
 use crate::io::{load_equation, load_plan, load_sliced_sum, save_sliced_sum};
 use crate::network::{Budget, Contraction, Network, Objective, Plan, Planner};
+use crate::io::{load_equation, load_plan};
+use crate::network::{
+    Approximate, Compressed, CompressedPlan, Contracted, Equation, Gauge, Network, Objective, Plan, Planner,
+};
 use crate::random::Seed;
 use crate::report::{SliceBar, Table, pattern_dot, pattern_svg, plan_dot, plan_svg};
 use crate::scalar::{Kind, LogScaled, Scalar};
@@ -42,6 +46,15 @@ pub(super) struct Contract {
     /// Numbers of the tensors: f32, f64, c32 or c64.
     #[arg(long, default_value = "f64", value_name = "KIND")]
     scalar: String,
+    /// Contract approximately: bonds are truncated to at most this dimension (--bytes and --minimise are not used).
+    #[arg(long, value_name = "BOND", conflicts_with_all = ["save_plan", "draw"])]
+    max_bond: Option<usize>,
+    /// Of truncated bonds, drop the singular values below this share of the largest.
+    #[arg(long, default_value_t = 0.0, value_name = "RATIO", requires = "max_bond", allow_negative_numbers = true)]
+    cutoff: f64,
+    /// What is taken to surround a bond that is truncated: none, tree or tree:DEPTH, bp (messages).
+    #[arg(long, default_value = "tree", value_name = "GAUGE", requires = "max_bond")]
+    gauge: GaugeName,
     /// Use the plan in this file instead of searching.
     #[arg(long, value_name = "FILE.json")]
     plan: Option<PathBuf>,
@@ -129,6 +142,26 @@ impl FromStr for Minimise {
     }
 }
 
+#[derive(Debug, Clone, Copy)]
+struct GaugeName(Gauge);
+
+impl FromStr for GaugeName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let depth = text.strip_prefix("tree").map(|rest| match rest.strip_prefix(':') {
+            Some(number) => number.parse().ok(),
+            None => rest.is_empty().then_some(2),
+        });
+        match (text, depth) {
+            ("none", _) => Ok(GaugeName(Gauge::None)),
+            ("bp", _) => Ok(GaugeName(Gauge::Messages { rounds: 2 })),
+            (_, Some(Some(depth))) => Ok(GaugeName(Gauge::Tree { depth })),
+            _ => Err(format!("'{text}' is none of none, tree, tree:DEPTH, bp")),
+        }
+    }
+}
+
 /// What came of a contraction: `ln` of the modulus, and the phase, of a number; the norm of a tensor has no phase.
 struct Value {
     ln_abs: f64,
@@ -146,6 +179,39 @@ impl Value {
     fn gflops(&self, kind: Kind) -> f64 {
         let each = if matches!(kind, Kind::C32 | Kind::C64) { 8.0 } else { 2.0 };
         each * self.multiplications / self.seconds.max(1e-9) / 1e9
+    }
+}
+
+impl Value {
+    fn new<T: Scalar>(result: &Contracted<T>, start: Instant) -> Result<Self> {
+        let (ln_abs, phase) = if result.mantissa().legs().is_empty() {
+            let value = result.scalar()?;
+            let phase = value.phase().to_c64();
+            (value.ln_abs(), Some((phase.re, phase.im)))
+        } else {
+            let norm = result.mantissa().norm() * LogScaled::exp(result.ln_scale());
+            (norm.ln_abs(), None)
+        };
+        Ok(Value { ln_abs, phase, seconds: start.elapsed().as_secs_f64() })
+    }
+
+    fn tell_json(&self, json: &mut serde_json::Value, kind: Kind) {
+        json["contract_seconds"] = number(self.seconds);
+        json[if self.phase.is_some() { "log_abs" } else { "log_norm" }] = number(self.ln_abs);
+        if let Some((re, im)) = self.phase {
+            let complex = matches!(kind, Kind::C32 | Kind::C64);
+            json["phase"] = if complex { serde_json::json!([re, im]) } else { number(re) };
+        }
+    }
+
+    fn tell(&self, table: &mut Table, kind: Kind) {
+        table.row(["seconds to contract".to_owned(), format!("{:.3}", self.seconds)]);
+        let name = if self.phase.is_some() { "ln |value|" } else { "ln of the norm" };
+        table.row([name.to_owned(), format!("{:.12}", self.ln_abs)]);
+        if let Some((re, im)) = self.phase {
+            let text = if matches!(kind, Kind::C32 | Kind::C64) { format!("{re} {im:+} i") } else { re.to_string() };
+            table.row(["sign or phase".to_owned(), text]);
+        }
     }
 }
 
@@ -171,20 +237,24 @@ impl Contract {
         if let Some(file) = &self.draw_network {
             let dot = file.extension().is_some_and(|e| e == "dot");
             write_text(file, &if dot { pattern_dot(&equation) } else { pattern_svg(&equation)? })?;
+        if let Some(max_bond) = self.max_bond {
+            let plan = match &self.plan {
+                Some(file) => {
+                    let plan = load_plan(file)?;
+                    self.same(&plan, &equation)?;
+                    CompressedPlan::new(&equation, plan.tree(), max_bond)?
+                }
+                None => Planner::new().search_compressed(&equation, max_bond, time, Seed(self.seed))?,
+            };
+            let settings = Compressed::new(max_bond).cutoff(self.cutoff).gauge(self.gauge.0);
+            return self.approximate(&plan, &settings, kind);
         }
         let start = Instant::now();
         let ceiling = self.bytes.or((!self.plan_only).then_some(Bytes(4 << 30)));
         let plan = match &self.plan {
             Some(file) => {
                 let plan = load_plan(file)?;
-                if *plan.equation() != equation {
-                    let what = format!(
-                        "the plan in {} is for another network than {}",
-                        file.display(),
-                        self.network.display()
-                    );
-                    return Err(Error::Format { what });
-                }
+                self.same(&plan, &equation)?;
                 plan
             }
             None => {
@@ -257,6 +327,64 @@ impl Contract {
             (norm.ln_abs(), None)
         };
         Ok(Value { ln_abs, phase, seconds, done, multiplications, interrupted })
+    /// That the plan that was read is one for the network that was read.
+    fn same(&self, plan: &Plan, equation: &Equation) -> Result<()> {
+        if plan.equation() == equation {
+            return Ok(());
+        }
+        let file = self.plan.as_deref().unwrap_or(&self.network);
+        let what = format!("the plan in {} is for another network than {}", file.display(), self.network.display());
+        Err(Error::Format { what })
+    }
+
+    fn contracted<T: Scalar>(&self, plan: &Plan) -> Result<Value> {
+        let start = Instant::now();
+        let result = Network::<T>::random(plan.equation(), Seed(self.seed))?.contract(plan)?;
+        Value::new(&result, start)
+    }
+
+    /// A contraction with bounded bonds, and what came of it.
+    fn approximate(&self, plan: &CompressedPlan, settings: &Compressed, kind: Kind) -> Result<Exit> {
+        let found = match kind {
+            _ if self.plan_only => None,
+            Kind::F32 => Some(self.compressed::<f32>(plan, settings)?),
+            Kind::F64 => Some(self.compressed::<f64>(plan, settings)?),
+            Kind::C32 => Some(self.compressed::<num_complex::Complex32>(plan, settings)?),
+            Kind::C64 => Some(self.compressed::<num_complex::Complex64>(plan, settings)?),
+        };
+        let cost = plan.cost();
+        let mut json = serde_json::json!({
+            "tensors": plan.tree().leaves(), "indices": plan.equation().indices(), "max_bond": plan.max_bond(),
+            "log2_flops": number(cost.log2_flops), "log2_size": number(cost.log2_size),
+            "log2_peak": number(cost.log2_peak), "modelled_compressions": cost.compressions,
+        });
+        let mut table = Table::new(["", "value"]);
+        table.row(["tensors".to_owned(), plan.tree().leaves().to_string()]);
+        table.row(["bonds".to_owned(), format!("at most {}", plan.max_bond())]);
+        table.row(["multiplications (modelled)".to_owned(), format!("2^{:.2}", cost.log2_flops)]);
+        table.row(["largest tensor (modelled)".to_owned(), format!("2^{:.2} elements", cost.log2_size)]);
+        table.row(["at once (modelled)".to_owned(), format!("2^{:.2} elements", cost.log2_peak)]);
+        if let Some((value, error, compressions)) = found {
+            json["error"] = number(error);
+            json["compressions"] = compressions.into();
+            value.tell_json(&mut json, kind);
+            value.tell(&mut table, kind);
+            table.row(["truncations".to_owned(), compressions.to_string()]);
+            table.row(["estimated relative error".to_owned(), format!("{error:.1e}")]);
+        }
+        if self.json {
+            print_json(&json)?
+        } else {
+            print(&table.to_string())?
+        }
+        Ok(Exit::Done)
+    }
+
+    fn compressed<T: Scalar>(&self, plan: &CompressedPlan, settings: &Compressed) -> Result<(Value, f64, usize)> {
+        let start = Instant::now();
+        let network = Network::<T>::random(plan.equation(), Seed(self.seed))?;
+        let Approximate { value, error, compressions, .. } = network.contract_compressed(plan, settings)?;
+        Ok((Value::new(&value, start)?, error, compressions))
     }
 
     fn tell(&self, plan: &Plan, kind: Kind, planned: f64, value: Option<&Value>) -> Result<()> {
@@ -278,6 +406,7 @@ impl Contract {
                     let complex = matches!(kind, Kind::C32 | Kind::C64);
                     json["phase"] = if complex { serde_json::json!([re, im]) } else { number(re) };
                 }
+                value.tell_json(&mut json, kind);
             }
             return print_json(&json);
         }
@@ -302,6 +431,7 @@ impl Contract {
                     if matches!(kind, Kind::C32 | Kind::C64) { format!("{re} {im:+} i") } else { re.to_string() };
                 table.row(["sign or phase".to_owned(), text]);
             }
+            value.tell(&mut table, kind);
         }
         print(&table.to_string())
     }

@@ -15,6 +15,7 @@
 //! # Ok::<(), ansatz::Error>(())
 //! ```
 
+mod compress;
 mod cost;
 mod equation;
 mod execute;
@@ -29,6 +30,9 @@ mod simplify;
 mod slices;
 mod tree;
 
+pub use compress::{
+    Approximate, Belief, BeliefPropagation, Compressed, CompressedCost, CompressedPlan, Gauge, Gauged, Timing,
+};
 pub use cost::{Cost, Objective};
 pub use equation::Equation;
 pub(crate) use execute::Accumulator;
