@@ -13,10 +13,9 @@ use super::output::{number, print, print_json, write_text};
 use super::training::on_signal;
 use crate::error::{Error, Result};
 use crate::io::{load_equation, load_plan, load_sliced_sum, save_sliced_sum};
-use crate::network::{Budget, Contraction, Network, Objective, Plan, Planner};
-use crate::io::{load_equation, load_plan};
 use crate::network::{
-    Approximate, Compressed, CompressedPlan, Contracted, Equation, Gauge, Network, Objective, Plan, Planner,
+    Approximate, Budget, Compressed, CompressedPlan, Contracted, Contraction, Equation, Gauge, Network, Objective, Plan,
+    Planner,
 };
 use crate::random::Seed;
 use crate::report::{SliceBar, Table, pattern_dot, pattern_svg, plan_dot, plan_svg};
@@ -167,23 +166,28 @@ struct Value {
     ln_abs: f64,
     phase: Option<(f64, f64)>,
     seconds: f64,
+}
+
+/// A contraction, and how far it came.
+struct Done {
+    value: Value,
     /// Slices done in all.
-    done: u64,
+    slices: u64,
     /// Multiplications done now, for slices.
     multiplications: f64,
     interrupted: bool,
 }
 
-impl Value {
+impl Done {
     /// A multiplication with its addition counts 2, of complex numbers 8.
     fn gflops(&self, kind: Kind) -> f64 {
         let each = if matches!(kind, Kind::C32 | Kind::C64) { 8.0 } else { 2.0 };
-        each * self.multiplications / self.seconds.max(1e-9) / 1e9
+        each * self.multiplications / self.value.seconds.max(1e-9) / 1e9
     }
 }
 
 impl Value {
-    fn new<T: Scalar>(result: &Contracted<T>, start: Instant) -> Result<Self> {
+    fn new<T: Scalar>(result: &Contracted<T>, seconds: f64) -> Result<Self> {
         let (ln_abs, phase) = if result.mantissa().legs().is_empty() {
             let value = result.scalar()?;
             let phase = value.phase().to_c64();
@@ -192,7 +196,7 @@ impl Value {
             let norm = result.mantissa().norm() * LogScaled::exp(result.ln_scale());
             (norm.ln_abs(), None)
         };
-        Ok(Value { ln_abs, phase, seconds: start.elapsed().as_secs_f64() })
+        Ok(Value { ln_abs, phase, seconds })
     }
 
     fn tell_json(&self, json: &mut serde_json::Value, kind: Kind) {
@@ -237,7 +241,13 @@ impl Contract {
         if let Some(file) = &self.draw_network {
             let dot = file.extension().is_some_and(|e| e == "dot");
             write_text(file, &if dot { pattern_dot(&equation) } else { pattern_svg(&equation)? })?;
+        }
         if let Some(max_bond) = self.max_bond {
+            if self.slices.is_some() || self.checkpoint.is_some() {
+                let way_out = "leave out --slices and --checkpoint: with bounded bonds no index is sliced";
+                return Err(Error::setting("max-bond", max_bond, way_out));
+            }
+            let start = Instant::now();
             let plan = match &self.plan {
                 Some(file) => {
                     let plan = load_plan(file)?;
@@ -247,7 +257,7 @@ impl Contract {
                 None => Planner::new().search_compressed(&equation, max_bond, time, Seed(self.seed))?,
             };
             let settings = Compressed::new(max_bond).cutoff(self.cutoff).gauge(self.gauge.0);
-            return self.approximate(&plan, &settings, kind);
+            return self.approximate(&plan, &settings, kind, start.elapsed().as_secs_f64());
         }
         let start = Instant::now();
         let ceiling = self.bytes.or((!self.plan_only).then_some(Bytes(4 << 30)));
@@ -266,14 +276,8 @@ impl Contract {
             }
         };
         let planned = start.elapsed().as_secs_f64();
-        if let Some(file) = &self.save_plan {
-            write_text(file, &format!("{}\n", plan.to_json()))?;
-        }
-        if let Some(file) = &self.draw {
-            let dot = file.extension().is_some_and(|e| e == "dot");
-            write_text(file, &if dot { plan_dot(&plan) } else { plan_svg(&plan)? })?;
-        }
-        let value = if self.plan_only {
+        self.keep(&plan)?;
+        let done = if self.plan_only {
             None
         } else {
             Some(match kind {
@@ -283,11 +287,11 @@ impl Contract {
                 Kind::C64 => self.contracted::<num_complex::Complex64>(&plan, ceiling)?,
             })
         };
-        self.tell(&plan, kind, planned, value.as_ref())?;
-        Ok(if value.is_some_and(|value| value.interrupted) { Exit::Interrupted } else { Exit::Done })
+        self.tell(&plan, kind, planned, done.as_ref())?;
+        Ok(if done.is_some_and(|done| done.interrupted) { Exit::Interrupted } else { Exit::Done })
     }
 
-    fn contracted<T: Scalar>(&self, plan: &Plan, ceiling: Option<Bytes>) -> Result<Value> {
+    fn contracted<T: Scalar>(&self, plan: &Plan, ceiling: Option<Bytes>) -> Result<Done> {
         let network = Network::<T>::random(plan.equation(), Seed(self.seed))?;
         let budget = ceiling.map_or(Budget::unlimited(), |Bytes(bytes)| Budget::bytes(bytes));
         let contraction = Contraction::new(plan).budget(budget).slices(self.slices.unwrap_or(u64::MAX));
@@ -317,16 +321,22 @@ impl Contract {
         }
         let (done, multiplications) = (sum.done(), sum.multiplications());
         let interrupted = stopped.load(Ordering::Relaxed) && !sum.is_complete();
-        let result = contraction.finish(&network, sum)?;
-        let (ln_abs, phase) = if plan.equation().output().is_empty() {
-            let value = result.scalar()?;
-            let phase = value.phase().to_c64();
-            (value.ln_abs(), Some((phase.re, phase.im)))
-        } else {
-            let norm = result.mantissa().norm() * LogScaled::exp(result.ln_scale());
-            (norm.ln_abs(), None)
-        };
-        Ok(Value { ln_abs, phase, seconds, done, multiplications, interrupted })
+        let value = Value::new(&contraction.finish(&network, sum)?, seconds)?;
+        Ok(Done { value, slices: done, multiplications, interrupted })
+    }
+
+    /// Writes and draws the plan as far as that is asked for.
+    fn keep(&self, plan: &Plan) -> Result<()> {
+        if let Some(file) = &self.save_plan {
+            write_text(file, &format!("{}\n", plan.to_json()))?;
+        }
+        if let Some(file) = &self.draw {
+            let dot = file.extension().is_some_and(|e| e == "dot");
+            write_text(file, &if dot { plan_dot(plan) } else { plan_svg(plan)? })?;
+        }
+        Ok(())
+    }
+
     /// That the plan that was read is one for the network that was read.
     fn same(&self, plan: &Plan, equation: &Equation) -> Result<()> {
         if plan.equation() == equation {
@@ -337,14 +347,18 @@ impl Contract {
         Err(Error::Format { what })
     }
 
-    fn contracted<T: Scalar>(&self, plan: &Plan) -> Result<Value> {
-        let start = Instant::now();
-        let result = Network::<T>::random(plan.equation(), Seed(self.seed))?.contract(plan)?;
-        Value::new(&result, start)
-    }
-
     /// A contraction with bounded bonds, and what came of it.
-    fn approximate(&self, plan: &CompressedPlan, settings: &Compressed, kind: Kind) -> Result<Exit> {
+    fn approximate(&self, plan: &CompressedPlan, settings: &Compressed, kind: Kind, planned: f64) -> Result<Exit> {
+        self.keep(&Plan::new(plan.equation(), plan.tree(), &[])?)?;
+        let peak = (plan.cost().log2_peak.exp2() * kind.bytes() as f64) as u64;
+        if let Some(Bytes(bytes)) = self.bytes.filter(|bytes| !self.plan_only && peak > bytes.0) {
+            return Err(Error::Memory {
+                what: "the contraction with bounded bonds".into(),
+                needed: peak,
+                ceiling: bytes,
+                way_out: "allow more with --bytes, or lower --max-bond".into(),
+            });
+        }
         let found = match kind {
             _ if self.plan_only => None,
             Kind::F32 => Some(self.compressed::<f32>(plan, settings)?),
@@ -357,6 +371,8 @@ impl Contract {
             "tensors": plan.tree().leaves(), "indices": plan.equation().indices(), "max_bond": plan.max_bond(),
             "log2_flops": number(cost.log2_flops), "log2_size": number(cost.log2_size),
             "log2_peak": number(cost.log2_peak), "modelled_compressions": cost.compressions,
+            "peak_bytes": peak, "slices": 1, "plan_seconds": number(planned),
+            "seconds": number(planned + found.as_ref().map_or(0.0, |found| found.0.seconds)),
         });
         let mut table = Table::new(["", "value"]);
         table.row(["tensors".to_owned(), plan.tree().leaves().to_string()]);
@@ -384,10 +400,10 @@ impl Contract {
         let start = Instant::now();
         let network = Network::<T>::random(plan.equation(), Seed(self.seed))?;
         let Approximate { value, error, compressions, .. } = network.contract_compressed(plan, settings)?;
-        Ok((Value::new(&value, start)?, error, compressions))
+        Ok((Value::new(&value, start.elapsed().as_secs_f64())?, error, compressions))
     }
 
-    fn tell(&self, plan: &Plan, kind: Kind, planned: f64, value: Option<&Value>) -> Result<()> {
+    fn tell(&self, plan: &Plan, kind: Kind, planned: f64, done: Option<&Done>) -> Result<()> {
         let cost = plan.cost();
         if self.json {
             let mut json = serde_json::json!({
@@ -395,18 +411,12 @@ impl Contract {
                 "log2_flops": number(cost.log2_flops), "log2_size": number(cost.log2_size),
                 "log2_write": number(cost.log2_write), "peak_bytes": plan.peak_bytes(kind), "slices": plan.slices(),
                 "log2_slices": number(cost.log2_slices), "plan_seconds": number(planned),
-                "seconds": number(planned + value.map_or(0.0, |value| value.seconds)),
+                "seconds": number(planned + done.map_or(0.0, |done| done.value.seconds)),
             });
-            if let Some(value) = value {
-                json["contract_seconds"] = number(value.seconds);
-                json["slices_done"] = value.done.into();
-                json["gflops"] = number(value.gflops(kind));
-                json[if value.phase.is_some() { "log_abs" } else { "log_norm" }] = number(value.ln_abs);
-                if let Some((re, im)) = value.phase {
-                    let complex = matches!(kind, Kind::C32 | Kind::C64);
-                    json["phase"] = if complex { serde_json::json!([re, im]) } else { number(re) };
-                }
-                value.tell_json(&mut json, kind);
+            if let Some(done) = done {
+                json["slices_done"] = done.slices.into();
+                json["gflops"] = number(done.gflops(kind));
+                done.value.tell_json(&mut json, kind);
             }
             return print_json(&json);
         }
@@ -418,20 +428,12 @@ impl Contract {
         table.row([format!("peak memory ({kind})"), format!("{:.4} GB", plan.peak_bytes(kind) as f64 / 1e9)]);
         table.row(["slices".to_owned(), plan.slices().to_string()]);
         table.row(["seconds to plan".to_owned(), format!("{planned:.3}")]);
-        if let Some(value) = value {
-            table.row(["seconds to contract".to_owned(), format!("{:.3}", value.seconds)]);
-            table.row(["GFLOP/s".to_owned(), format!("{:.2}", value.gflops(kind))]);
-            if value.done < plan.slices() {
-                table.row(["slices done (the value is theirs)".to_owned(), value.done.to_string()]);
+        if let Some(done) = done {
+            table.row(["GFLOP/s".to_owned(), format!("{:.2}", done.gflops(kind))]);
+            if done.slices < plan.slices() {
+                table.row(["slices done (the value is theirs)".to_owned(), done.slices.to_string()]);
             }
-            let name = if value.phase.is_some() { "ln |value|" } else { "ln of the norm" };
-            table.row([name.to_owned(), format!("{:.12}", value.ln_abs)]);
-            if let Some((re, im)) = value.phase {
-                let text =
-                    if matches!(kind, Kind::C32 | Kind::C64) { format!("{re} {im:+} i") } else { re.to_string() };
-                table.row(["sign or phase".to_owned(), text]);
-            }
-            value.tell(&mut table, kind);
+            done.value.tell(&mut table, kind);
         }
         print(&table.to_string())
     }
