@@ -5,6 +5,7 @@
 //! - For states and operators on a chain: [`chain`]; for tensors with named legs: [`Tensor`].
 //! - For derivatives of what tensors make, factorisations included: [`autodiff`].
 //! - For networks of any shape, contraction orders and exact contraction: [`network`].
+//! - For quantum circuits, OpenQASM and their simulation: [`circuit`].
 //! - For files: [`data`] reads data sets, [`io`] models and checkpoints.
 //!
 //! ```
@@ -33,6 +34,7 @@ compile_error!(
 
 pub mod autodiff;
 pub mod chain;
+pub mod circuit;
 pub mod cli;
 pub mod data;
 pub mod error;

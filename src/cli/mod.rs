@@ -1,5 +1,6 @@
 //! The command line: words in, words and pictures out.
 
+mod circuit;
 mod complete;
 mod contract;
 mod demo;
@@ -43,6 +44,8 @@ enum Command {
     Info(info::Info),
     /// Plan the contraction of a tensor network, and do it.
     Contract(Box<contract::Contract>),
+    /// Run, draw and look into quantum circuits (OpenQASM).
+    Circuit(circuit::Circuits),
 }
 
 /// How a command ended, as the shell is told.
@@ -115,5 +118,6 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Complete(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Contract(command) => command.run(),
+        Command::Circuit(command) => command.run(),
     }
 }

@@ -3,16 +3,20 @@
 //! Pictures are made as bytes or text; writing them to files is left to others.
 
 mod chart;
+mod circuit;
 mod contraction;
 mod curve;
+mod histogram;
 mod log;
 mod montage;
 mod progress;
 mod table;
 
 pub use chart::{Chart, line_chart, stacked_charts};
+pub use circuit::{circuit_svg, circuit_text};
 pub use contraction::{network_dot, plan_dot, plan_svg};
 pub use curve::{chain_profile, loss_curve};
+pub use histogram::histogram;
 pub use log::JsonLines;
 pub use montage::{Tiles, completions, encode_png, montage};
 pub use progress::{Progress, time_in_words};
