@@ -289,9 +289,12 @@ impl Circuit {
                 Err(format!("no classical bit {bit}, there are {}", self.num_bits()))
             }
             _ => match instruction.condition {
-                Some(c) if c.size == 0 || c.start.saturating_add(c.size) > self.num_bits() => {
-                    Err(format!("condition on classical bits {} to {}, there are {}", c.start, c.start.saturating_add(c.size), self.num_bits()))
-                }
+                Some(c) if c.size == 0 || c.start.saturating_add(c.size) > self.num_bits() => Err(format!(
+                    "condition on classical bits {} to {}, there are {}",
+                    c.start,
+                    c.start.saturating_add(c.size),
+                    self.num_bits()
+                )),
                 _ => Ok(()),
             },
         }

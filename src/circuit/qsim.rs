@@ -31,9 +31,8 @@ pub fn from_qsim(text: &str) -> Result<Circuit> {
     let Some((line, first)) = lines.next() else {
         return Err(Error::Empty { what: "circuit in qsim format".into() });
     };
-    let qubits: usize = first
-        .parse()
-        .map_err(|_| fault(line, format!("expected the number of qubits, found '{}'", quoted(first))))?;
+    let qubits: usize =
+        first.parse().map_err(|_| fault(line, format!("expected the number of qubits, found '{}'", quoted(first))))?;
     let measures = text.lines().any(|l| l.split_whitespace().nth(1) == Some("m"));
     let mut circuit = Circuit::with_bits(qubits, if measures { qubits } else { 0 }).map_err(place(line))?;
     for (line, text) in lines {
@@ -61,8 +60,8 @@ pub fn from_qsim(text: &str) -> Result<Circuit> {
             (*name, Vec::new(), rest)
         };
         let ours = NAMES.iter().find(|(theirs, _)| *theirs == name).map_or(name, |(_, ours)| ours);
-        let row = super::table::gate_named(ours)
-            .ok_or_else(|| fault(line, format!("undefined gate '{}'", quoted(name))))?;
+        let row =
+            super::table::gate_named(ours).ok_or_else(|| fault(line, format!("undefined gate '{}'", quoted(name))))?;
         let expected = row.qubits + row.parameters.len();
         if rest.len() != expected {
             let what = format!("gate {name} takes {expected} qubits and parameters, {} are given", rest.len());

@@ -159,8 +159,7 @@ impl RunShots {
             writable(path)?;
         }
         let circuit = self.settings.circuit()?;
-        let observables =
-            self.expect.iter().map(|text| text.parse()).collect::<Result<Vec<PauliSum>>>()?;
+        let observables = self.expect.iter().map(|text| text.parse()).collect::<Result<Vec<PauliSum>>>()?;
         let simulator = self.settings.simulator();
         let start = Instant::now();
         let (counts, fidelity) = simulator.counts(&circuit, self.shots, Seed(self.seed))?;

@@ -23,7 +23,8 @@ pub fn histogram(counts: &BTreeMap<String, u64>) -> Result<String> {
     let (left_out, mut bars) = (often.len().saturating_sub(BARS), often);
     bars.truncate(BARS);
     bars.sort();
-    let mut bars: Vec<(String, u64, bool)> = bars.into_iter().map(|(text, count)| (text.clone(), count, false)).collect();
+    let mut bars: Vec<(String, u64, bool)> =
+        bars.into_iter().map(|(text, count)| (text.clone(), count, false)).collect();
     if left_out > 0 {
         bars.push((format!("{left_out} others"), rest, true));
     }
@@ -41,7 +42,8 @@ pub fn histogram(counts: &BTreeMap<String, u64>) -> Result<String> {
         let share = highest * f64::from(tick) / 4.0 / total as f64;
         let y = bottom - plot * f64::from(tick) / 4.0;
         let _ = writeln!(svg, "<path d=\"M{left} {y:.1}H{:.1}\" stroke=\"#ddd\"/>", width - 10.0);
-        let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{share:.3}</text>", left - 6.0, y + 4.0);
+        let _ =
+            writeln!(svg, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{share:.3}</text>", left - 6.0, y + 4.0);
     }
     for (number, (text, count, others)) in bars.iter().enumerate() {
         let (x, size) = (left + step * (number as f64 + 0.5), plot * *count as f64 / highest);

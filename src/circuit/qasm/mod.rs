@@ -40,7 +40,9 @@ impl Circuit {
     /// [`Error::Format`] at a [`Place::Text`] that tells line and column; what `include` returns.
     pub fn from_qasm_with(text: &str, include: &mut Include<'_>) -> Result<Self> {
         if text.len() > MAX_TEXT {
-            return Err(Error::Format { what: format!("OpenQASM of {} bytes: at most {MAX_TEXT} are read", text.len()) });
+            return Err(Error::Format {
+                what: format!("OpenQASM of {} bytes: at most {MAX_TEXT} are read", text.len()),
+            });
         }
         reader::read(text, include)
     }

@@ -321,9 +321,8 @@ impl Reader<'_, '_> {
             let what = format!("{} qubits measured into {} classical bits", qubits.size, bits.size);
             return Err(qubits.at.error(what));
         }
-        (0..qubits.size).try_for_each(|i| {
-            self.add(Operation::Measure { qubit: qubits.start + i, bit: bits.start + i }, qubits.at)
-        })
+        (0..qubits.size)
+            .try_for_each(|i| self.add(Operation::Measure { qubit: qubits.start + i, bit: bits.start + i }, qubits.at))
     }
 
     fn conditional(&mut self, cursor: &mut Cursor) -> Result<()> {
@@ -389,7 +388,9 @@ impl Reader<'_, '_> {
         let at = cursor.at();
         let kind = cursor.name("a type")?;
         if !["int", "uint", "float", "angle"].contains(&kind.as_str()) {
-            return Err(at.error(format!("a constant of type '{}': int, uint, float and angle are read", quoted(&kind))));
+            return Err(
+                at.error(format!("a constant of type '{}': int, uint, float and angle are read", quoted(&kind)))
+            );
         }
         if cursor.accept("[") {
             self.integer(cursor)?;
@@ -417,7 +418,8 @@ impl Reader<'_, '_> {
     fn repeated(&mut self, cursor: &mut Cursor) -> Result<()> {
         let at = cursor.at();
         cursor.take();
-        if matches!(cursor.second(), Word::Name(_) | Word::Symbol("[")) && !matches!(cursor.second(), Word::Name(n) if n == "in")
+        if matches!(cursor.second(), Word::Name(_) | Word::Symbol("["))
+            && !matches!(cursor.second(), Word::Name(n) if n == "in")
         {
             cursor.take();
             if cursor.accept("[") {
@@ -446,7 +448,9 @@ impl Reader<'_, '_> {
             if step == 0 {
                 return Err(at.error("a range with step 0"));
             }
-            let count = (last - first).checked_div(step).map_or(0, |n| if (last - first).signum() * step.signum() < 0 { 0 } else { n + 1 });
+            let count = (last - first)
+                .checked_div(step)
+                .map_or(0, |n| if (last - first).signum() * step.signum() < 0 { 0 } else { n + 1 });
             if count > MAX_STEPS as i64 {
                 return Err(at.error(format!("a loop of {count} turns: at most {MAX_STEPS}")));
             }
@@ -467,7 +471,11 @@ impl Reader<'_, '_> {
             self.step(at)?;
             self.constants.insert(name.clone(), value.into());
             cursor.next = start;
-            if cursor.is("{") { self.block(cursor)? } else { self.statement(cursor)? }
+            if cursor.is("{") {
+                self.block(cursor)?
+            } else {
+                self.statement(cursor)?
+            }
             end = Some(cursor.next);
         }
         self.constants.remove(&name);
@@ -615,7 +623,8 @@ impl Reader<'_, '_> {
                 // A barrier changes nothing, and the gate is expanded anyway.
                 let Some(call) = call else { continue };
                 if call.qubits() != places.len() {
-                    let what = format!("gate {} acts on {} qubits, {} are given", call.name, call.qubits(), places.len());
+                    let what =
+                        format!("gate {} acts on {} qubits, {} are given", call.name, call.qubits(), places.len());
                     return Err(call.at.error(what));
                 }
                 for argument in &call.arguments {

@@ -52,6 +52,11 @@ pub trait Sampler: Sync {
 
     /// Estimate of the fidelity of the state sampled from, 1 where nothing is truncated.
     fn fidelity_estimate(&self) -> f64;
+
+    /// Whether shots are to be drawn one after another, because a single one takes all threads and much memory.
+    fn one_by_one(&self) -> bool {
+        false
+    }
 }
 
 /// Shots drawn at once.
@@ -127,6 +132,9 @@ pub trait Simulator: Sync {
 /// Shots from number `first` on, over the threads that are there.
 fn fill(sampler: &dyn Sampler, first: u64, rows: &mut [u8]) -> Result<()> {
     let width = sampler.width().max(1);
+    if sampler.one_by_one() {
+        return rows.chunks_mut(width).enumerate().try_for_each(|(i, bits)| sampler.draw(first + i as u64, bits));
+    }
     // Small blocks where shots are few, so that every thread has some.
     let block = (rows.len() / width / 64).clamp(1, BLOCK);
     let blocks: Vec<(usize, &mut [u8])> = rows.chunks_mut(block * width).enumerate().collect();

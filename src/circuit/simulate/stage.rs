@@ -15,6 +15,11 @@ const BLOCK: usize = 15;
 /// The lowest of them, which are always there.
 const RUN: usize = 10;
 
+/// Whether a state is worked at in more than one block.
+pub(super) fn is_large(qubits: usize) -> bool {
+    qubits > BLOCK
+}
+
 /// One pass: the positions of a block, ascending, and gates by number.
 #[derive(Debug)]
 pub(super) struct Stage {
@@ -24,7 +29,7 @@ pub(super) struct Stage {
 
 /// Parts gates into passes.
 pub(super) fn plan(ops: &[Op], qubits: usize) -> Vec<Stage> {
-    if qubits <= BLOCK {
+    if !is_large(qubits) {
         return vec![Stage { positions: (0..qubits).collect(), ops: (0..ops.len()).collect() }];
     }
     let mut stages = Vec::new();

@@ -199,11 +199,12 @@ impl<T: Real> State<T> {
     /// What is needed to draw indices: the running sum of squares over parts.
     pub(super) fn cumulated(&self) -> Vec<f64> {
         let sums = self.parts(|_, re, im| re.iter().zip(im).map(|(a, b)| square(*a, *b)).sum::<f64>());
-        sums.iter().scan(0.0, |total, sum| {
-            *total += sum;
-            Some(*total)
-        })
-        .collect()
+        sums.iter()
+            .scan(0.0, |total, sum| {
+                *total += sum;
+                Some(*total)
+            })
+            .collect()
     }
 
     /// Draws the index of a basis state; `cumulated` is of this state.

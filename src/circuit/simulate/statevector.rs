@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use num_complex::Complex64;
 
 use super::program::{Program, Step};
+use super::stage;
 use super::state::State;
 use super::{Method, Sampler, Simulator};
 use crate::circuit::circuit::Circuit;
@@ -59,7 +60,8 @@ impl<T: Real> Simulator for Statevector<T> {
         let program = Program::new(circuit)?;
         if !program.rest.is_empty() {
             // Every thread has its own copy at a time.
-            State::<T>::check(qubits, 1 + rayon::current_num_threads())?;
+            let copies = if stage::is_large(qubits) { 1 } else { rayon::current_num_threads() };
+            State::<T>::check(qubits, 1 + copies)?;
         }
         let mut state = State::<T>::zero(qubits)?;
         state.apply(&program.first.ops, &program.first.stages);
@@ -165,6 +167,10 @@ impl<T: Real> Sampler for Trajectories<T> {
             bits.iter_mut().enumerate().for_each(|(qubit, bit)| *bit = (found >> (last - qubit) & 1) as u8);
         }
         Ok(())
+    }
+
+    fn one_by_one(&self) -> bool {
+        stage::is_large(self.state.qubits())
     }
 
     fn fidelity_estimate(&self) -> f64 {
