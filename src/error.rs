@@ -149,6 +149,12 @@ pub enum Error {
         /// The last of the values.
         last: usize,
     },
+    /// A circuit that makes no sense, or one that cannot be done in the way asked.
+    #[error("{what}")]
+    Circuit {
+        /// The instruction or the register, what was found and what would do.
+        what: String,
+    },
     /// Text or bytes that are not of the expected format.
     #[error("{what}")]
     Format {
@@ -220,6 +226,13 @@ pub enum Place {
     Sample(usize),
     /// A file.
     File(PathBuf),
+    /// A place in a text.
+    Text {
+        /// The line, from 1.
+        line: usize,
+        /// The character in it, from 1.
+        column: usize,
+    },
     /// A tensor by name.
     Tensor(String),
     /// A node of a tape.
@@ -238,6 +251,7 @@ impl fmt::Display for Place {
             Place::Site(site) => write!(f, "site {site}"),
             Place::Sample(sample) => write!(f, "sample {sample}"),
             Place::File(path) => write!(f, "{}", path.display()),
+            Place::Text { line, column } => write!(f, "line {line}, column {column}"),
             Place::Tensor(name) => write!(f, "tensor {name}"),
             Place::Node { node, operation } => write!(f, "node {node} ({operation})"),
         }

@@ -6,6 +6,7 @@
 //! - For derivatives of what tensors make, factorisations included: [`autodiff`].
 //! - For networks of any shape, contraction orders and exact contraction: [`network`].
 //! - For partition functions of lattice models: [`lattice`].
+//! - For quantum circuits, OpenQASM and their simulation: [`circuit`].
 //! - For files: [`data`] reads data sets, [`io`] models and checkpoints.
 //!
 //! ```
@@ -34,6 +35,7 @@ compile_error!(
 
 pub mod autodiff;
 pub mod chain;
+pub mod circuit;
 pub mod cli;
 pub mod data;
 pub mod error;

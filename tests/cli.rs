@@ -647,3 +647,50 @@ fn spins_on_a_lattice_are_summed_by_every_method() {
         refused(at, &[&["ising"], arguments].concat(), words);
     }
 }
+
+#[test]
+fn circuits_are_run_drawn_and_looked_into() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let head = "OPENQASM 2.0; include \"qelib1.inc\"; qreg q[2]; creg c[2];";
+    fs::write(at.join("bell.qasm"), format!("{head} h q[0]; cx q[0],q[1]; measure q -> c;")).unwrap();
+    fs::write(at.join("one.qasm"), format!("{head} include \"flip.inc\"; flip q[1]; measure q -> c;")).unwrap();
+    fs::write(at.join("flip.inc"), "gate flip a { x a; }").unwrap();
+    let run =
+        json(at, &["circuit", "run", "bell.qasm", "--shots", "500", "--draw", "c.svg", "--expect", "X0 X1", "--json"]);
+    let count = |key: &str| run["counts"][key].as_u64().unwrap();
+    assert_eq!(count("00") + count("11"), 500);
+    assert_eq!((run["method"].as_str(), run["fidelity_estimate"].as_f64()), (Some("statevector"), Some(1.0)));
+    assert!((run["expectations"][0]["value"].as_f64().unwrap() - 1.0).abs() < 1e-14 && run["seconds"].is_number());
+    assert!(fs::read_to_string(at.join("c.svg")).unwrap().starts_with("<svg"));
+    // Qubit 1 is the second character.
+    let one = json(at, &["circuit", "run", "one.qasm", "--shots", "5", "--json"]);
+    assert_eq!(one["counts"], serde_json::json!({ "01": 5 }));
+    let amplitude = json(at, &["circuit", "amplitude", "bell.qasm", "--bits", "11", "--json"]);
+    assert!((amplitude["re"].as_f64().unwrap() - 0.5f64.sqrt()).abs() < 1e-15);
+    assert!((amplitude["log_abs"].as_f64().unwrap() + 0.5 * 2f64.ln()).abs() < 1e-14);
+    let drawn = ansatz(at, &["circuit", "draw", "bell.qasm"]);
+    assert!(String::from_utf8_lossy(&drawn.stdout).contains("q[0]: ─┤h├─●─"));
+    assert!(ansatz(at, &["circuit", "draw", "bell.qasm", "--out", "bell.svg"]).status.success());
+
+    fs::write(at.join("bad.qasm"), format!("{head}\nfog q[0];")).unwrap();
+    fs::write(at.join("out.qasm"), format!("{head}\ninclude \"../flip.inc\";")).unwrap();
+    fs::write(at.join("wide.qasm"), "OPENQASM 2.0; qreg q[60];").unwrap();
+    fs::write(at.join("empty.qasm"), "").unwrap();
+    for (arguments, words) in [
+        (&["run", "bad.qasm"][..], &["bad.qasm: line 2, column 1", "undefined gate 'fog'"][..]),
+        (&["run", "out.qasm"], &["only files beside the circuit"]),
+        (&["run", "wide.qasm"], &["60 qubits", "GB"]),
+        (&["run", "empty.qasm"], &["no qubits"]),
+        (&["run", "none.qasm"], &["none.qasm"]),
+        (&["run", "bell.qasm", "--shots", "0"], &["shots"]),
+        (&["run", "bell.qasm", "--expect", "Z7"], &["qubit 7"]),
+        (&["run", "bell.qasm", "--expect", "W"], &["observable"]),
+        (&["run", "bell.qasm", "--bind", "t=1"], &["no parameter t"]),
+        (&["run", "bell.qasm", "--method", "fast"], &["--method"]),
+        (&["amplitude", "bell.qasm", "--bits", "012"], &["bits"]),
+        (&["amplitude", "bell.qasm", "--bits", "0"], &["2 qubits"]),
+    ] {
+        refused(at, &[&["circuit"], arguments].concat(), words);
+    }
+}

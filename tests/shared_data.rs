@@ -7,9 +7,11 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
 
+use ansatz::circuit::{Circuit, Simulator, Statevector};
 use ansatz::data::{Binarise, Format, Table, read};
+use ansatz::io::load_circuit;
 use ansatz::model::{ChowLiu, Independent};
-use ansatz::{Batch, GenerativeModel};
+use ansatz::{Batch, GenerativeModel, Seed};
 
 /// The data set, or `None` where it is not there; `member` is of an archive.
 fn shared(file: &str, member: &str) -> Option<Table> {
@@ -137,5 +139,55 @@ fn categorical_tables() {
         let batch = table.batch(Binarise::Auto).unwrap();
         assert_eq!((batch.samples(), table.format(), sum(&batch)), (samples, Format::Csv, total), "{name}");
         assert_eq!(table.dims(&batch), vec![dim; sites], "{name}");
+    }
+}
+
+/// The folder, or `None` where it is not there.
+fn shared_folder(name: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("ANSATZ_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let path = root.join("data").join(name);
+    if !path.exists() {
+        let line = format!("skipped, {} is absent\n", path.display());
+        let _ = std::io::stderr().write_all(line.as_bytes());
+        return None;
+    }
+    Some(path)
+}
+
+#[test]
+fn circuits_of_the_qasm_set() {
+    let Some(folder) = shared_folder("qasm") else { return };
+    let mut read = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_none_or(|end| end != "qasm") {
+            continue;
+        }
+        let circuit = load_circuit(&path).unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        // The name ends in the number of qubits.
+        let qubits: usize = name.rsplit_once("_n").unwrap().1.parse().unwrap();
+        assert_eq!(circuit.num_qubits(), qubits, "{name}");
+        assert_eq!(Circuit::from_qasm(&circuit.to_qasm().unwrap()).unwrap(), circuit, "{name}");
+        let run = |shots| Statevector::<f64>::new().counts(&circuit, shots, Seed(1)).unwrap().0;
+        match name {
+            // 1 + 15 with four bits and a carry.
+            "adder_n10" => assert_eq!(run(10).into_keys().collect::<Vec<_>>(), ["00001"]),
+            "wstate_n3" => assert_eq!(run(200).into_keys().collect::<Vec<_>>(), ["001", "010", "100"]),
+            _ => {}
+        }
+        read += 1;
+    }
+    assert_eq!(read, 19);
+}
+
+#[test]
+fn circuits_in_the_format_of_qsim() {
+    let Some(folder) = shared_folder("contraction") else { return };
+    // Gates, counted by lines.
+    for (cycles, gates) in [(10, 1658), (12, 1979)] {
+        let circuit = load_circuit(&folder.join(format!("circuit_n53_m{cycles}_s0_e0_pABCDCDAB.qsim"))).unwrap();
+        assert_eq!((circuit.num_qubits(), circuit.instructions().len()), (53, gates));
     }
 }

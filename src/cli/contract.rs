@@ -14,8 +14,8 @@ use super::training::on_signal;
 use crate::error::{Error, Result};
 use crate::io::{load_equation, load_plan, load_sliced_sum, save_sliced_sum};
 use crate::network::{
-    Approximate, Budget, Compressed, CompressedPlan, Contracted, Contraction, Equation, Gauge, Network, Objective, Plan,
-    Planner,
+    Approximate, Budget, Compressed, CompressedPlan, Contracted, Contraction, Equation, Gauge, Network, Objective,
+    Plan, Planner,
 };
 use crate::random::Seed;
 use crate::report::{SliceBar, Table, pattern_dot, pattern_svg, plan_dot, plan_svg};

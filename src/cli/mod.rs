@@ -1,5 +1,6 @@
 //! The command line: words in, words and pictures out.
 
+mod circuit;
 mod complete;
 mod contract;
 mod demo;
@@ -46,6 +47,8 @@ enum Command {
     Contract(Box<contract::Contract>),
     /// Partition function, energy and specific heat of Ising spins on a lattice.
     Ising(Box<ising::Ising>),
+    /// Run, draw and look into quantum circuits (OpenQASM).
+    Circuit(circuit::Circuits),
 }
 
 /// How a command ended, as the shell is told.
@@ -119,5 +122,6 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Info(command) => command.run(),
         Command::Contract(command) => command.run(),
         Command::Ising(command) => command.run(),
+        Command::Circuit(command) => command.run(),
     }
 }

@@ -3,8 +3,10 @@
 //! Pictures are made as bytes or text; writing them to files is left to others.
 
 mod chart;
+mod circuit;
 mod contraction;
 mod curve;
+mod histogram;
 mod layout;
 mod log;
 mod montage;
@@ -14,8 +16,10 @@ mod slices;
 mod table;
 
 pub use chart::{Chart, line_chart, stacked_charts};
+pub use circuit::{circuit_svg, circuit_text};
 pub use contraction::{plan_dot, plan_svg};
 pub use curve::{chain_profile, loss_curve};
+pub use histogram::histogram;
 pub use log::JsonLines;
 pub use montage::{Tiles, completions, encode_png, montage};
 pub use network::{network_dot, network_svg, pattern_dot, pattern_svg};

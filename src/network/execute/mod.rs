@@ -16,8 +16,8 @@ pub use budget::Budget;
 pub(super) use contraction::peak_elements;
 pub(super) use contraction::same_contraction;
 pub use contraction::{Contraction, SliceObserver};
-pub(crate) use sliced::Accumulator;
 pub(super) use pairwise::{Scaled, join, rescaled, summed};
+pub(crate) use sliced::Accumulator;
 pub use sliced::SlicedSum;
 
 use ndarray::IxDyn;

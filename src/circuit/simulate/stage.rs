@@ -1,0 +1,125 @@
+//! Which gates are done in one pass over the state.
+//!
+//! A state beyond the cache is worked at in blocks that fit into it. A block holds all values of some positions: the lowest
+//! ones, so that it is made of long runs of memory, and a few others. A pass takes every gate that can be done within such
+//! blocks, out of order where gates share no qubit. Controls and diagonal gates need not be within: a block knows the values
+//! of the positions it does not hold.
+
+use super::compile::Op;
+use super::kernel::{Local, apply};
+use crate::parallel;
+use crate::scalar::Real;
+
+/// Positions of a block: 2^15 complex numbers in double precision are half a megabyte.
+const BLOCK: usize = 15;
+/// The lowest of them, which are always there.
+const RUN: usize = 10;
+
+/// Whether a state is worked at in more than one block.
+pub(super) fn is_large(qubits: usize) -> bool {
+    qubits > BLOCK
+}
+
+/// One pass: the positions of a block, ascending, and gates by number.
+#[derive(Debug)]
+pub(super) struct Stage {
+    positions: Vec<usize>,
+    ops: Vec<usize>,
+}
+
+/// Parts gates into passes.
+pub(super) fn plan(ops: &[Op], qubits: usize) -> Vec<Stage> {
+    if !is_large(qubits) {
+        return vec![Stage { positions: (0..qubits).collect(), ops: (0..ops.len()).collect() }];
+    }
+    let mut stages = Vec::new();
+    let (mut left, mut next): (Vec<usize>, usize) = (Vec::new(), 0);
+    while !left.is_empty() || next < ops.len() {
+        let mut held: Vec<bool> = (0..qubits).map(|position| position < RUN).collect();
+        let mut count = RUN;
+        let (mut blocked, mut blocked_count) = (vec![false; qubits], 0);
+        let (mut taken, mut over) = (Vec::new(), Vec::new());
+        let mut waiting = std::mem::take(&mut left).into_iter();
+        loop {
+            let number = match waiting.next() {
+                Some(number) => number,
+                None if next < ops.len() && blocked_count < qubits => {
+                    next += 1;
+                    next - 1
+                }
+                None => break,
+            };
+            let op = &ops[number];
+            let more = op.needed().iter().filter(|&&position| !held[position]).count();
+            if op.positions().all(|position| !blocked[position]) && count + more <= BLOCK {
+                op.needed().iter().for_each(|&position| held[position] = true);
+                count += more;
+                taken.push(number);
+            } else {
+                for position in op.positions() {
+                    blocked_count += usize::from(!blocked[position]);
+                    blocked[position] = true;
+                }
+                over.push(number);
+            }
+        }
+        left = over;
+        // What is not needed is filled up from below, for longer runs.
+        for position in 0..qubits {
+            if count < BLOCK && !held[position] {
+                held[position] = true;
+                count += 1;
+            }
+        }
+        let positions = (0..qubits).filter(|&position| held[position]).collect();
+        stages.push(Stage { positions, ops: taken });
+    }
+    stages
+}
+
+/// Runs of memory that make up a block, real and imaginary.
+type Block<'a, T> = Vec<(&'a mut [T], &'a mut [T])>;
+
+/// Does one pass over `[2^qubits]` amplitudes.
+pub(super) fn run<T: Real>(stage: &Stage, ops: &[Op], re: &mut [T], im: &mut [T]) {
+    let qubits = re.len().trailing_zeros() as usize;
+    let mut bit_of = vec![None; qubits];
+    stage.positions.iter().enumerate().for_each(|(bit, &position)| bit_of[position] = Some(bit));
+    let low = stage.positions.iter().enumerate().take_while(|(bit, position)| bit == *position).count();
+    let (held, free): (Vec<usize>, Vec<usize>) = (low..qubits).partition(|&position| bit_of[position].is_some());
+    // Runs come in the order of memory, so those of a block come in the order of its bits.
+    let gather = |index: usize| free.iter().enumerate().fold(0, |b, (i, &position)| b | (index >> position & 1) << i);
+    let mut blocks: Vec<(usize, Block<'_, T>)> = Vec::new();
+    for block in 0..1_usize << free.len() {
+        let index = free.iter().enumerate().fold(0, |x, (i, &position)| x | (block >> i & 1) << position);
+        blocks.push((index, Vec::with_capacity(1 << held.len())));
+    }
+    let runs = re.chunks_mut(1 << low).zip(im.chunks_mut(1 << low));
+    for (number, run) in runs.enumerate() {
+        blocks[gather(number << low)].1.push(run);
+    }
+    let work = |(index, mut block): (usize, Block<'_, T>), (scratch_re, scratch_im): &mut (Vec<T>, Vec<T>)| {
+        let place = |position: usize| bit_of[position].ok_or(index >> position & 1 == 1);
+        let gates = stage.ops.iter().filter_map(|&number| ops[number].localised::<T>(place));
+        let gates: Vec<Local<T>> = gates.collect();
+        if gates.is_empty() {
+            return;
+        }
+        if let [(re, im)] = block.as_mut_slice() {
+            gates.iter().for_each(|gate| apply(re, im, gate));
+            return;
+        }
+        scratch_re.clear();
+        scratch_im.clear();
+        for (re, im) in &block {
+            scratch_re.extend_from_slice(re);
+            scratch_im.extend_from_slice(im);
+        }
+        gates.iter().for_each(|gate| apply(scratch_re, scratch_im, gate));
+        for (i, (re, im)) in block.iter_mut().enumerate() {
+            re.copy_from_slice(&scratch_re[i << low..][..1 << low]);
+            im.copy_from_slice(&scratch_im[i << low..][..1 << low]);
+        }
+    };
+    parallel::each_with(blocks, || (Vec::new(), Vec::new()), |scratch, block| work(block, scratch));
+}

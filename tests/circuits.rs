@@ -1,0 +1,598 @@
+//! Circuits: every row of the gate table passes the same facts; what is simulated is compared with matrices embedded element
+//! by element; OpenQASM reads back; errors are one line with a place.
+
+use std::f64::consts::{FRAC_PI_2, PI};
+
+use ansatz::circuit::{
+    Circuit, Condition, GATES, Gate, GateKind, GateRow, Matrix, Parameter, PauliSum, Simulator, Statevector, from_qsim,
+};
+use ansatz::report::{circuit_svg, circuit_text};
+use ansatz::{Error, Seed};
+use num_complex::Complex64;
+use proptest::prelude::*;
+use rand::RngExt;
+
+type Vector = Vec<Complex64>;
+
+/// A gate on a vector, element by element; qubit 0 is the most significant bit.
+fn embedded(vector: &Vector, matrix: &Matrix, on: &[usize], qubits: usize) -> Vector {
+    let bit = |index: usize, qubit: usize| index >> (qubits - 1 - qubit) & 1;
+    let inner = |index: usize| on.iter().fold(0, |i, &q| 2 * i + bit(index, q));
+    let mut result = vec![Complex64::ZERO; vector.len()];
+    for (index, out) in result.iter_mut().enumerate() {
+        for column in 0..matrix.dim() {
+            let set = |source: usize, (i, &q): (usize, &usize)| {
+                let mask = 1 << (qubits - 1 - q);
+                if column >> (on.len() - 1 - i) & 1 == 1 { source | mask } else { source & !mask }
+            };
+            let source = on.iter().enumerate().fold(index, set);
+            *out += matrix.get(inner(index), column) * vector[source];
+        }
+    }
+    result
+}
+
+fn run_by_matrices(circuit: &Circuit, mut vector: Vector) -> Vector {
+    for instruction in circuit.instructions() {
+        if let ansatz::circuit::Operation::Gate { gate, qubits } = &instruction.operation {
+            vector = embedded(&vector, &gate.matrix().unwrap(), qubits, circuit.num_qubits());
+        }
+    }
+    vector
+}
+
+fn basis(qubits: usize, index: usize) -> Vector {
+    let mut vector = vec![Complex64::ZERO; 1 << qubits];
+    vector[index] = Complex64::ONE;
+    vector
+}
+
+/// The matrix of a circuit, column by column.
+fn unitary_of(circuit: &Circuit) -> Matrix {
+    let n = circuit.num_qubits();
+    let columns: Vec<Vector> = (0..1 << n).map(|i| run_by_matrices(circuit, basis(n, i))).collect();
+    let entries = (0..1 << n).flat_map(|row| columns.iter().map(move |c| c[row])).collect();
+    Matrix::new(n, entries).unwrap()
+}
+
+fn distance(a: &[Complex64], b: &[Complex64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| (x - y).norm()).fold(0.0, f64::max)
+}
+
+fn angles(row: &GateRow) -> Vec<f64> {
+    [0.7, -1.9, 2.3, 0.4][..row.parameters.len()].to_vec()
+}
+
+fn gate(row: &GateRow, angles: &[f64]) -> Gate {
+    Gate::named(row.name, &angles.iter().map(|&a| Parameter::from(a)).collect::<Vec<_>>()).unwrap()
+}
+
+fn random_unitary(qubits: usize, seed: u64) -> Matrix {
+    let mut stream = Seed(seed).stream("unitary", 0);
+    let mut circuit = Circuit::new(qubits).unwrap();
+    for _ in 0..3 {
+        for q in 0..qubits {
+            circuit.apply("u3", &[(); 3].map(|()| Parameter::from(stream.random::<f64>() * 6.0)), &[q]).unwrap();
+        }
+        (1..qubits).for_each(|q| {
+            circuit.apply("rxx", &[Parameter::from(stream.random::<f64>() * 6.0)], &[q - 1, q]).unwrap();
+        });
+    }
+    unitary_of(&circuit)
+}
+
+/// Gates of all rows, unitaries and controls, at random places.
+fn random_circuit(qubits: usize, gates: usize, seed: u64) -> Circuit {
+    let mut stream = Seed(seed).stream("circuit", 0);
+    let mut circuit = Circuit::new(qubits).unwrap();
+    while circuit.instructions().len() < gates {
+        let gate = match stream.random_range(0..10_usize) {
+            0 => Gate::unitary(random_unitary(stream.random_range(1..=3), stream.random())).unwrap(),
+            choice => {
+                let row = &GATES[stream.random_range(0..GATES.len())];
+                let angles: Vec<f64> = row.parameters.iter().map(|_| stream.random::<f64>() * 7.0 - 3.0).collect();
+                let gate = gate(row, &angles);
+                if choice < 3 { gate.controlled(&[stream.random(), stream.random()][..choice]).unwrap() } else { gate }
+            }
+        };
+        if gate.qubits() <= qubits {
+            let order = ansatz::random::permutation(qubits, &mut stream);
+            circuit.add(gate.clone(), &order[..gate.qubits()]).unwrap();
+        }
+    }
+    circuit
+}
+
+#[test]
+fn every_gate_is_unitary_and_undone_by_its_inverse() {
+    for row in GATES {
+        let gate = gate(row, &angles(row));
+        let matrix = gate.matrix().unwrap();
+        assert!(matrix.unitarity_error() < 1e-14, "{}", row.name);
+        assert_eq!(matrix.qubits(), row.qubits, "{}", row.name);
+        let product = matrix.times(&gate.inverse().matrix().unwrap()).unwrap();
+        assert!(distance(product.entries(), Matrix::identity(row.qubits).entries()) < 1e-14, "{}", row.name);
+        assert!(gate.inverse().inverse().matrix().unwrap().distance_up_to_phase(&matrix) < 1e-14, "{}", row.name);
+    }
+}
+
+#[test]
+fn every_gate_is_what_its_definition_says() {
+    let mut compared = 0;
+    for row in GATES.iter().filter(|row| !row.definition.is_empty()) {
+        let list = |names: &[&str]| if names.is_empty() { String::new() } else { format!("({})", names.join(",")) };
+        let numbers: Vec<String> = angles(row).iter().map(f64::to_string).collect();
+        let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
+        let letters = ["a", "b", "c", "d", "e"][..row.qubits].join(",");
+        let qubits = ["q[0]", "q[1]", "q[2]", "q[3]", "q[4]"][..row.qubits].join(",");
+        let text = format!(
+            "OPENQASM 2.0; include \"qelib1.inc\"; gate other{} {letters} {{ {} }} qreg q[{}]; other{} {qubits};",
+            list(row.parameters),
+            row.definition,
+            row.qubits,
+            list(&numbers)
+        );
+        let circuit = Circuit::from_qasm(&text).unwrap();
+        let distance = unitary_of(&circuit).distance_up_to_phase(&row.matrix(&angles(row)));
+        assert!(distance < 1e-14, "{}: {distance}", row.name);
+        compared += 1;
+    }
+    assert!(compared + 3 >= GATES.len());
+}
+
+#[test]
+fn every_gate_is_of_its_kind() {
+    let pauli = |name: &str| GATES.iter().find(|r| r.name == name).unwrap().matrix(&[]);
+    for row in GATES.iter().filter(|row| row.qubits > 0) {
+        let target = row.target_matrix(&angles(row));
+        let few = |m: &Matrix| (0..m.dim()).all(|i| (0..m.dim()).filter(|&j| m.get(i, j).norm() > 0.0).count() == 1);
+        match row.kind {
+            GateKind::Diagonal => assert!(target.as_diagonal().is_some(), "{}", row.name),
+            GateKind::Permutation => assert!(few(&target) && target.as_diagonal().is_none(), "{}", row.name),
+            GateKind::Pauli => {
+                let found = ["id", "x", "y", "z"].iter().any(|p| target == pauli(p));
+                assert!(found, "{}", row.name);
+            }
+            GateKind::Dense => {}
+        }
+        // U P U^dagger is again a product of Pauli operators: one of them has all of its weight.
+        let strings = |index: usize| {
+            let word = (0..row.qubits).map(|q| ["id", "x", "y", "z"][index >> (2 * q) & 3]);
+            let mut circuit = Circuit::new(row.qubits).unwrap();
+            word.enumerate().for_each(|(q, name)| drop(circuit.apply(name, &[], &[q]).map(|_| ())));
+            unitary_of(&circuit)
+        };
+        if row.qubits > 3 {
+            continue;
+        }
+        let u = row.matrix(&angles(row));
+        let clifford = (1..1 << (2 * row.qubits)).all(|p| {
+            let turned = u.times(&strings(p)).unwrap().times(&u.dagger()).unwrap();
+            (0..1 << (2 * row.qubits)).any(|q| {
+                let other = strings(q);
+                let trace: Complex64 = turned.entries().iter().zip(other.entries()).map(|(a, b)| a * b.conj()).sum();
+                (trace.norm() / turned.dim() as f64 - 1.0).abs() < 1e-12
+            })
+        });
+        assert_eq!(clifford, row.clifford, "{}", row.name);
+    }
+}
+
+/// Wierichs et al., Quantum 6, 677 (2022), eq. 20, for frequencies `w, 2 w, .. r w`.
+#[test]
+fn every_parameter_has_the_frequencies_of_its_row() {
+    for row in GATES {
+        assert_eq!(row.frequencies.len(), row.parameters.len(), "{}", row.name);
+        let (n, mut stream) = (row.qubits, Seed(3).stream("state", 0));
+        let mut random = || -> Vector {
+            (0..1 << n).map(|_| Complex64::new(stream.random::<f64>() - 0.5, stream.random())).collect()
+        };
+        let (state, other) = (random(), random());
+        for (place, frequencies) in row.frequencies.iter().enumerate() {
+            let value = |shift: f64| {
+                let mut angles = angles(row);
+                angles[place] += shift;
+                let all: Vec<usize> = (0..n).collect();
+                let turned = embedded(&state, &row.matrix(&angles), &all, n);
+                turned.iter().zip(&other).map(|(a, b)| a * b.conj()).sum::<Complex64>().norm_sqr()
+            };
+            let step = 1e-5;
+            let expected = (value(step) - value(-step)) / (2.0 * step);
+            let (r, w) = (frequencies.len(), frequencies.first().copied().unwrap_or(1.0));
+            frequencies.iter().enumerate().for_each(|(i, f)| assert_eq!(*f, w * (i + 1) as f64, "{}", row.name));
+            let term = |mu: usize| {
+                let angle = (2 * mu - 1) as f64 * PI / (2 * r) as f64;
+                let sign = if mu % 2 == 1 { 1.0 } else { -1.0 };
+                sign * value(angle / w) / (4.0 * r as f64 * (angle / 2.0).sin().powi(2))
+            };
+            let found = w * (1..=2 * r).map(term).sum::<f64>();
+            assert!((found - expected).abs() < 1e-8, "{} {place}: {found} {expected}", row.name);
+        }
+    }
+}
+
+#[test]
+fn the_statevector_agrees_with_embedded_matrices() {
+    for qubits in 1..=7 {
+        for seed in 0..4 {
+            let circuit = random_circuit(qubits, 30, 10 * qubits as u64 + seed);
+            let expected = run_by_matrices(&circuit, basis(qubits, 0));
+            let double = Statevector::<f64>::new().state(&circuit).unwrap().amplitudes();
+            assert!(distance(&expected, &double) < 1e-12, "{qubits} qubits, seed {seed}");
+            let single = Statevector::<f32>::new().state(&circuit).unwrap().amplitudes();
+            assert!(distance(&expected, &single) < 1e-5, "{qubits} qubits, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_state_beyond_one_block_agrees_too_and_for_any_number_of_threads() {
+    let circuit = random_circuit(17, 40, 5);
+    let expected = run_by_matrices(&circuit, basis(17, 0));
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let state = Statevector::<f64>::new().state(&circuit).unwrap();
+            let shots = Statevector::<f64>::new().shots(&circuit, 40, Seed(2)).unwrap();
+            let energy = state.expectation(&"Z0 X5 Y16 + 0.5*Z9".parse().unwrap()).unwrap();
+            (state.amplitudes(), shots, energy.to_bits())
+        })
+    };
+    let (one, three) = (run(1), run(3));
+    assert!(distance(&expected, &one.0) < 1e-12);
+    assert!(one == three);
+}
+
+#[test]
+fn the_fourier_transform_is_exact() {
+    let n = 10;
+    let mut circuit = Circuit::new(n).unwrap();
+    for q in 0..n {
+        circuit.h(q).unwrap();
+        (q + 1..n).for_each(|k| drop(circuit.cp(PI / f64::from(1 << (k - q)), k, q).map(|_| ())));
+    }
+    (0..n / 2).for_each(|q| drop(circuit.swap(q, n - 1 - q).map(|_| ())));
+    let x = 389;
+    let mut prepared = Circuit::new(n).unwrap();
+    (0..n).filter(|q| x >> (n - 1 - q) & 1 == 1).for_each(|q| drop(prepared.x(q).map(|_| ())));
+    prepared.append(&circuit).unwrap();
+    let state = Statevector::<f64>::new().state(&prepared).unwrap().amplitudes();
+    let size = f64::from(1 << n);
+    for (k, z) in state.iter().enumerate() {
+        let expected = Complex64::cis(2.0 * PI * ((x * k) % (1 << n)) as f64 / size) / size.sqrt();
+        assert!((z - expected).norm() < 1e-13, "{k}");
+    }
+    prepared.append(&circuit.inverse().unwrap()).unwrap();
+    let back = Statevector::<f64>::new().state(&prepared).unwrap();
+    assert!((back.amplitude(x).norm() - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn values_of_circuits_compose() {
+    let mut a = Circuit::with_bits(3, 2).unwrap();
+    a.h(0).unwrap().cx(0, 2).unwrap().barrier(&[0, 1, 2]).unwrap();
+    a.apply("rz", &[Parameter::symbol("t") * 2.0 + 0.5], &[1]).unwrap();
+    assert_eq!(a.symbols().into_iter().collect::<Vec<_>>(), ["t"]);
+    assert_eq!((a.depth(), a.counts()["cx"]), (3, 1));
+    let bound = a.bind(&[("t", 0.25)]).unwrap();
+    assert_eq!(bound.instructions()[3].operation.name(), "rz");
+    let mut expected = Circuit::with_bits(3, 2).unwrap();
+    expected.h(0).unwrap().cx(0, 2).unwrap().barrier(&[0, 1, 2]).unwrap().rz(1.0, 1).unwrap();
+    assert_eq!(bound, expected);
+    let twice = bound.repeated(2).unwrap();
+    assert_eq!(twice.instructions().len(), 8);
+    let mut undone = bound.clone();
+    undone.append(&bound.inverse().unwrap()).unwrap();
+    assert!(distance(unitary_of(&undone).entries(), Matrix::identity(3).entries()) < 1e-14);
+    let mut wide = Circuit::with_bits(5, 4).unwrap();
+    wide.append_on(&bound, &[4, 0, 2], &[1, 3]).unwrap();
+    assert_eq!(wide.instructions()[1].operation.qubits(), [4, 2]);
+    for error in [
+        a.bind(&[("u", 1.0)]).unwrap_err(),
+        wide.append_on(&bound, &[0, 1], &[0, 1]).map(|_| ()).unwrap_err(),
+        a.clone().cx(0, 3).map(|_| ()).unwrap_err(),
+        a.clone().cx(1, 1).map(|_| ()).unwrap_err(),
+        a.clone().measure(0, 2).map(|_| ()).unwrap_err(),
+        Gate::named("nothing", &[]).unwrap_err(),
+        Gate::named("rx", &[]).unwrap_err(),
+        Statevector::<f64>::new().state(&a).map(|_| ()).unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Circuit { .. }), "{error}");
+        assert!(!error.to_string().contains('\n'));
+    }
+}
+
+#[test]
+fn a_matrix_that_is_not_unitary_is_refused_by_how_much() {
+    let matrix = Matrix::new(1, [1.0, 0.0, 0.0, 1.1].map(Complex64::from).to_vec()).unwrap();
+    let error = Gate::unitary(matrix).unwrap_err().to_string();
+    assert!(error.contains("not unitary") && error.contains("2.100e-1"), "{error}");
+}
+
+#[test]
+fn sixty_qubits_are_refused_with_the_memory_they_need() {
+    let circuit = Circuit::new(60).unwrap();
+    let error = Statevector::<f64>::new().state(&circuit).map(|_| ()).unwrap_err();
+    assert!(matches!(error, Error::Room { .. }));
+    assert!(error.to_string().contains("statevector of 60 qubits in c64 needs 18446744073.7 GB"), "{error}");
+    assert!(Statevector::<f32>::new().state(&Circuit::new(2000).unwrap()).is_err());
+}
+
+#[test]
+fn shots_follow_the_amplitudes_and_depend_on_their_number_alone() {
+    let circuit = random_circuit(4, 25, 77);
+    let simulator = Statevector::<f64>::new();
+    let few = simulator.shots(&circuit, 10, Seed(4)).unwrap();
+    let many = simulator.shots(&circuit, 20_000, Seed(4)).unwrap();
+    assert!(few.rows().eq(many.rows().take(10)));
+    let marginal = simulator.marginal(&circuit, &[0, 1, 2, 3]).unwrap();
+    let counts = many.counts();
+    let mut chi = 0.0;
+    for (index, p) in marginal.iter().enumerate() {
+        let found = counts.get(&format!("{index:04b}")).copied().unwrap_or(0) as f64;
+        if *p > 1e-4 {
+            chi += (found - 20_000.0 * p).powi(2) / (20_000.0 * p);
+        }
+    }
+    // 15 degrees of freedom: beyond 37.7 with probability 1e-3.
+    assert!(chi < 37.7, "{chi}");
+    assert_eq!(simulator.counts(&circuit, 20_000, Seed(4)).unwrap(), (counts, 1.0));
+    let amplitude = simulator.amplitude(&circuit, &[0, 1, 1, 0]).unwrap();
+    assert!(((2.0 * amplitude.ln_abs()).exp() - marginal[6]).abs() < 1e-13);
+    // Qubit 2 first, then qubit 0.
+    let pair = simulator.marginal(&circuit, &[2, 0]).unwrap();
+    let expected: f64 = (0..16).filter(|i| i >> 1 & 1 == 1 && i >> 3 & 1 == 0).map(|i| marginal[i]).sum();
+    assert!((pair[2] - expected).abs() < 1e-14);
+}
+
+#[test]
+fn a_teleported_qubit_arrives() {
+    let mut circuit = Circuit::with_bits(3, 3).unwrap();
+    circuit.ry(1.1, 0).unwrap().rz(0.4, 0).unwrap();
+    circuit.h(1).unwrap().cx(1, 2).unwrap().cx(0, 1).unwrap().h(0).unwrap();
+    circuit.measure(0, 0).unwrap().measure(1, 1).unwrap();
+    circuit.x(2).unwrap().only_if(Condition { start: 1, size: 1, value: 1 }).unwrap();
+    circuit.z(2).unwrap().only_if(Condition { start: 0, size: 1, value: 1 }).unwrap();
+    circuit.rz(-0.4, 2).unwrap().ry(-1.1, 2).unwrap().reset(0).unwrap().measure(2, 2).unwrap();
+    let simulator = Statevector::<f64>::new();
+    let (counts, fidelity) = simulator.counts(&circuit, 400, Seed(1)).unwrap();
+    // The third bit is always 0; the other two are free.
+    assert_eq!(counts.keys().map(String::as_str).collect::<Vec<_>>(), ["000", "010", "100", "110"]);
+    assert!(counts.values().all(|&count| count > 60) && fidelity == 1.0);
+    let shots = simulator.shots(&circuit, 30, Seed(1)).unwrap();
+    let again = simulator.shots(&circuit, 7, Seed(1)).unwrap();
+    assert!(again.rows().eq(shots.rows().take(7)));
+    assert!(
+        simulator.expectation(&circuit, &"Z0".parse().unwrap()).unwrap_err().to_string().contains("before its end")
+    );
+}
+
+#[test]
+fn observables_are_read_added_multiplied_and_measured() {
+    let sum: PauliSum = "1.5*Z0 Z1 - X3 + 2 - 2e0 Y1*Y1".parse().unwrap();
+    assert_eq!(sum.to_string(), "1.5*Z0 Z1 - X3");
+    assert_eq!(sum.clone() - sum.clone(), PauliSum::default());
+    let (xx, yy): (PauliSum, PauliSum) = ("X0 X1".parse().unwrap(), "Y0 Y1".parse().unwrap());
+    assert_eq!(xx.times(&yy).unwrap().to_string(), "-Z0 Z1");
+    assert!("X0".parse::<PauliSum>().unwrap().times(&"Y0".parse().unwrap()).is_err());
+    for text in ["", "+", "1.5*", "Z", "Z0 +", "X0 Y0", "Q1", "2 * * Z0", "1e999", "Z99999999999999999999999"] {
+        assert!(text.parse::<PauliSum>().is_err(), "{text}");
+    }
+    let circuit = random_circuit(4, 25, 8);
+    let state = run_by_matrices(&circuit, basis(4, 0));
+    for text in ["Z0", "Y1", "X0 Y1 Y2 Z3", "0.5*Y0 X2 Y3 - 1.25*Y2 + 3 X1"] {
+        let observable: PauliSum = text.parse().unwrap();
+        let mut expected = 0.0;
+        for (string, factor) in observable.terms() {
+            let mut product = Circuit::new(4).unwrap();
+            for (qubit, pauli) in string {
+                product.apply(&format!("{pauli:?}").to_lowercase(), &[], &[*qubit]).unwrap();
+            }
+            let turned = run_by_matrices(&product, state.clone());
+            expected += factor * turned.iter().zip(&state).map(|(a, b)| (a * b.conj()).re).sum::<f64>();
+        }
+        let found = Statevector::<f64>::new().expectation(&circuit, &observable).unwrap();
+        assert!((found - expected).abs() < 1e-12, "{text}: {found} {expected}");
+    }
+    assert!(Statevector::<f64>::new().expectation(&circuit, &"Z4".parse().unwrap()).is_err());
+}
+
+#[test]
+fn openqasm_reads_back_what_is_written() {
+    let mut circuit = Circuit::default();
+    circuit.add_qubits("left", 3).unwrap();
+    circuit.add_qubits("right", 2).unwrap();
+    circuit.add_bits("c", 2).unwrap();
+    circuit.add_bits("d", 3).unwrap();
+    for row in GATES.iter().filter(|row| row.qubits > 0) {
+        let on: Vec<usize> = (0..row.qubits).map(|i| 4 - i).collect();
+        circuit.add(gate(row, &angles(row)), &on).unwrap();
+    }
+    circuit.rx(1e-9, 0).unwrap().barrier(&[0, 3]).unwrap().measure(3, 4).unwrap().reset(1).unwrap();
+    circuit.x(2).unwrap().only_if(Condition { start: 2, size: 3, value: 5 }).unwrap();
+    let text = circuit.to_qasm().unwrap();
+    assert_eq!(Circuit::from_qasm(&text).unwrap(), circuit, "{text}");
+    // A unitary of one qubit comes back as u3.
+    for seed in 0..20 {
+        let mut one = Circuit::new(1).unwrap();
+        one.unitary(random_unitary(1, seed), &[0]).unwrap();
+        let back = Circuit::from_qasm(&one.to_qasm().unwrap()).unwrap();
+        assert!(unitary_of(&back).distance_up_to_phase(&unitary_of(&one)) < 1e-12);
+    }
+    for name in ["x", "z", "h", "s", "id", "y"] {
+        let matrix = Gate::named(name, &[]).unwrap().matrix().unwrap();
+        let mut one = Circuit::new(1).unwrap();
+        one.unitary(matrix.clone(), &[0]).unwrap();
+        let back = Circuit::from_qasm(&one.to_qasm().unwrap()).unwrap();
+        assert!(unitary_of(&back).distance_up_to_phase(&matrix) < 1e-12, "{name}");
+    }
+    let mut two = Circuit::new(2).unwrap();
+    two.unitary(random_unitary(2, 1), &[0, 1]).unwrap();
+    assert!(two.to_qasm().unwrap_err().to_string().contains("instruction 0 (unitary)"));
+}
+
+const HEAD: &str = "OPENQASM 2.0;\ninclude \"qelib1.inc\";\n";
+
+#[test]
+fn openqasm_two_is_read() {
+    let text = format!(
+        "{HEAD}// a comment\ngate turn(a,b) x,y {{ rx(a*2) x; barrier x,y; ry(-b^2/cos(0)) y; cx x,y; }}\nqreg q[2]; qreg r[2]; \
+         creg c[2];\nturn(pi/2, 0.5) q, r;\nh q;\nCX q[0], r;\nU(0,0,pi) r[1];\nif (c==2) x q[1];\nmeasure q -> c;"
+    );
+    let circuit = Circuit::from_qasm(&text).unwrap();
+    let mut expected = Circuit::default();
+    expected.add_qubits("q", 2).unwrap();
+    expected.add_qubits("r", 2).unwrap();
+    expected.add_bits("c", 2).unwrap();
+    for i in 0..2 {
+        expected.rx(PI, i).unwrap().ry(-0.25, 2 + i).unwrap().cx(i, 2 + i).unwrap();
+    }
+    expected.h(0).unwrap().h(1).unwrap().cx(0, 2).unwrap().cx(0, 3).unwrap();
+    expected.apply("u3", &[0.0, 0.0, PI].map(Parameter::from), &[3]).unwrap();
+    expected.x(1).unwrap().only_if(Condition { start: 0, size: 2, value: 2 }).unwrap();
+    expected.measure(0, 0).unwrap().measure(1, 1).unwrap();
+    assert_eq!(circuit, expected);
+}
+
+#[test]
+fn openqasm_three_is_read() {
+    let text = "OPENQASM 3.0; include \"stdgates.inc\"; input float[64] theta; const int n = 3;\nqubit[n] q; bit[n] c; bit flag;\n\
+        for int i in [0:n-2] { cx q[i], q[i+1]; }\nctrl @ rx(2*theta) q[0], q[1]; negctrl(2) @ x q[0], q[1], q[2];\n\
+        inv @ s q[0]; pow(2) @ t q[1]; inv @ ctrl @ rz(0.5) q[0], q[2]; ctrl @ gphase(pi/2) q[1];\n\
+        c = measure q; flag = measure q[0]; if (flag) x q[1]; if (c == 5) { reset q[0]; barrier; }";
+    let circuit = Circuit::from_qasm(text).unwrap();
+    let mut expected = Circuit::new(3).unwrap();
+    expected.add_bits("c", 3).unwrap();
+    expected.add_bits("flag", 1).unwrap();
+    expected.cx(0, 1).unwrap().cx(1, 2).unwrap();
+    let rx = Gate::named("rx", &[Parameter::symbol("theta") * 2.0]).unwrap();
+    expected.add(rx.controlled(&[true]).unwrap(), &[0, 1]).unwrap();
+    let x = Gate::named("x", &[]).unwrap();
+    expected.add(x.controlled(&[false, false]).unwrap(), &[0, 1, 2]).unwrap();
+    expected.apply("sdg", &[], &[0]).unwrap().t(1).unwrap().t(1).unwrap();
+    let rz = Gate::named("rz", &[Parameter::from(-0.5)]).unwrap();
+    expected.add(rz.controlled(&[true]).unwrap(), &[0, 2]).unwrap();
+    let phase = Gate::named("gphase", &[Parameter::from(FRAC_PI_2)]).unwrap();
+    expected.add(phase.controlled(&[true]).unwrap(), &[1]).unwrap();
+    (0..3).for_each(|i| drop(expected.measure(i, i).map(|_| ())));
+    expected.measure(0, 3).unwrap();
+    expected.x(1).unwrap().only_if(Condition { start: 3, size: 1, value: 1 }).unwrap();
+    expected.reset(0).unwrap().only_if(Condition { start: 0, size: 3, value: 5 }).unwrap();
+    expected.barrier(&[0, 1, 2]).unwrap().only_if(Condition { start: 0, size: 3, value: 5 }).unwrap();
+    assert_eq!(circuit, expected);
+}
+
+#[test]
+fn qsim_circuits_are_read() {
+    let text = "3\n0 hz_1_2 0\n0 x_1_2 1\n1 fs 0 1 0.5 0.25\n2 rz 2 -1.5\n3 c 0 1 x 2\n4 m 0 2\n";
+    let circuit = from_qsim(text).unwrap();
+    let mut expected = Circuit::with_bits(3, 3).unwrap();
+    expected.apply("hz_1_2", &[], &[0]).unwrap().apply("x_1_2", &[], &[1]).unwrap();
+    expected.apply("fsim", &[0.5, 0.25].map(Parameter::from), &[0, 1]).unwrap().rz(-1.5, 2).unwrap();
+    expected.add(Gate::named("x", &[]).unwrap().controlled(&[true, true]).unwrap(), &[0, 1, 2]).unwrap();
+    expected.measure(0, 0).unwrap().measure(2, 2).unwrap();
+    assert_eq!(circuit, expected);
+    for (text, words) in [
+        ("", "empty"),
+        ("x", "line 1"),
+        ("2\n0 fog 1", "line 2, column 1: undefined gate 'fog'"),
+        ("2\n0 x 2", "no qubit 2"),
+        ("2\n0 rz 0 nan", "no angle"),
+        ("2\n\n0 c 0", "line 3"),
+        ("2\n0", "line 2"),
+    ] {
+        let error = from_qsim(text).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn faults_of_openqasm_are_told_with_line_and_column() {
+    let deep = format!("{HEAD}qreg q[1]; rx({}1{}) q[0];", "(".repeat(200), ")".repeat(200));
+    let mut bomb = String::from(HEAD) + "gate g0 a { x a; x a; }\n";
+    (1..60).for_each(|i| bomb += &format!("gate g{i} a {{ g{0} a; g{0} a; }}\n", i - 1));
+    let empty_bomb = bomb.replace("x a; x a; ", "") + "qreg q[1]; g59 q[0];";
+    bomb += "qreg q[1]; g59 q[0];";
+    let cases = [
+        ("OPENQASM 4.0;", "line 1, column 10", "versions 2.0 and 3"),
+        ("qreg q[2]; h q[0];", "line 1, column 12", "include \"qelib1.inc\""),
+        ("include \"qelib1.inc\"; qreg q[2];\n  foo q[0];", "line 2, column 3", "undefined gate 'foo'"),
+        ("qreg q[2]; CX q[0], q[2];", "line 1, column 21", "q[2] is outside: q has 2 qubits"),
+        ("qreg q[2]; CX q[0], r[0];", "line 1, column 21", "no register 'r' of qubits"),
+        ("qreg q[2]; CX q[1], q[1];", "line 1, column 12", "takes qubit q[1] twice"),
+        ("qreg q[2]; CX q[1];", "line 1, column 12", "acts on 2 qubits, 1 are given"),
+        ("qreg q[2]; U(1,2) q[1];", "line 1, column 12", "takes 3 parameters, 2 are given"),
+        ("qreg q[2]; U(1,2,1/0) q[1];", "line 1, column 12", "not finite"),
+        ("qreg q[2]; U(1,2,x) q[1];", "line 1, column 12", "undefined parameter 'x'"),
+        ("qreg q[2]; U(1,2,3 q[1];", "line 1, column 20", "expected ')'"),
+        ("qreg q[2]; qreg q[3];", "line 1, column 17", "declared twice"),
+        ("qreg q[0];", "line 1, column 6", "no qubits"),
+        ("qreg q[99999999999];", "line 1, column 6", "at most 100000"),
+        ("qreg q[2]; creg c[1]; measure q -> c;", "line 1, column 31", "2 qubits measured into 1"),
+        ("qreg q[2]", "line 1, column 10", "expected ';', found the end of the text"),
+        ("", "line 1, column 1", "no qubits"),
+        ("gate a x { a x; } qreg q[1]; a q[0];", "line 1, column 12", "undefined gate 'a'"),
+        ("gate a x { U(0,0,0) y; }", "line 1, column 21", "no qubit 'y'"),
+        ("opaque a x; qreg q[1]; a q[0];", "line 1, column 24", "opaque"),
+        ("include \"other.inc\";", "line 1, column 9", "other.inc"),
+        ("qreg q[1]; \u{1F600}", "line 1, column 12", "unexpected character"),
+        ("qreg q[1]; \"abc", "line 1, column 12", "closing quote"),
+        ("qreg q[1]; /* abc", "line 1, column 12", "comment"),
+        ("OPENQASM 3; qubit q; while (true) {}", "line 1, column 22", "not read here"),
+        ("OPENQASM 3; qubit q; for int i in [0:99999999999] {}", "line 1, column 22", "turns"),
+        ("OPENQASM 3; input float a; qubit q; U(sin(a),0,0) q;", "line 1, column 37", "not affine"),
+        (&deep, "line 3", "nested"),
+        (&bomb, "line", "expands to more than"),
+        (&empty_bomb, "line", "expands to more than"),
+    ];
+    for (text, place, words) in cases {
+        let error = Circuit::from_qasm(text).unwrap_err().to_string();
+        assert!(error.contains(place) && error.contains(words), "{text}: {error}");
+        assert_eq!(error.lines().count(), 1);
+    }
+    let mut calls = 0;
+    let twice = Circuit::from_qasm_with("include \"a.inc\";", &mut |_| {
+        calls += 1;
+        Ok("include \"a.inc\"; include \"a.inc\";".into())
+    });
+    assert!(twice.unwrap_err().to_string().contains("deep") && calls < 100);
+}
+
+#[test]
+fn drawings_have_every_gate_in_its_place() {
+    let mut circuit = Circuit::with_bits(3, 1).unwrap();
+    circuit.h(0).unwrap().cx(0, 2).unwrap().rz(FRAC_PI_2, 1).unwrap().swap(1, 2).unwrap().measure(0, 0).unwrap();
+    let text = circuit_text(&circuit, 80).unwrap();
+    let expected = "\
+q[0]: ─┤h├─●──┤M c[0]├──
+           │
+q[1]: ─────┼─┤rz(π/2)├─×─
+           │           │
+q[2]: ─────⊕───────────×─
+";
+    assert_eq!(text, expected, "\n{text}");
+    let svg = circuit_svg(&circuit).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("rz(π/2)") && svg.matches("<rect").count() == 4);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, rng_seed: proptest::test_runner::RngSeed::Fixed(1), ..ProptestConfig::default() })]
+
+    #[test]
+    fn broken_openqasm_is_an_error_or_a_circuit(cuts in proptest::collection::vec((0usize..2000, 0usize..40, 0usize..60), 1..6)) {
+        let parts = ["", ";", "(", ")", "[", "{", "}", "q", "0", "99999999999999999999", "-", "^", "pi", "gate", "if", "for ", "ctrl @", "\"", "//", "é", "=", "->", "1e308", "pow(9999999) @ ", "\n"];
+        let mut text = String::from("OPENQASM 3.0;\ninclude \"qelib1.inc\";\nqreg q[4]; creg c[4]; const int n = 2;\ngate a(x) s,t { rx(x/2) s; inv @ cx s,t; barrier s; }\na(pi*-0.25) q[0],q[1];\nfor int i in [0:2] { cx q[i], q[i+1]; }\nif (c==3) x q[n];\nmeasure q -> c; c[0] = measure q[1]; reset q; ctrl(2) @ u3(1,2,3^2) q[0],q[1],q[2];\n");
+        for (at, length, part) in cuts {
+            let mut chars: Vec<char> = text.chars().collect();
+            let at = at % chars.len().max(1);
+            let end = (at + length % 7).min(chars.len());
+            chars.splice(at.min(chars.len())..end, parts[part % parts.len()].chars());
+            text = chars.into_iter().collect();
+        }
+        if let Ok(circuit) = Circuit::from_qasm(&text)
+            && let Ok(written) = circuit.to_qasm()
+        {
+            prop_assert_eq!(Circuit::from_qasm(&written).map(|c| c.instructions().len()).ok(), Some(circuit.instructions().len()));
+        }
+    }
+}
