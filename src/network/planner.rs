@@ -6,7 +6,7 @@ use super::cost::Objective;
 use super::equation::Equation;
 use super::order::{Bare, Sliced, Slicing, Subsets};
 use super::plan::Plan;
-use super::search::Search;
+use super::search::{Search, best_of_all};
 use crate::error::{Error, Result};
 use crate::random::Seed;
 use crate::scalar::Kind;
@@ -89,6 +89,34 @@ impl Planner {
     pub fn patience(mut self, patience: f64) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// The best of all orders, sliced nowhere.
+    ///
+    /// Up to 14 tensors every order is considered; up to 64, every order in which only tensors are contracted that share
+    /// an index (or parts of the network that share nothing). How far that goes depends on the network: about 20 tensors
+    /// that all share indices, 40 and more along a chain or ring. For [`Objective::Size`] the multiplications are the
+    /// fewest that the smallest size allows.
+    ///
+    /// # Errors
+    /// [`Error::Room`] for a network that is too large for it; then use [`search`](Self::search).
+    /// [`Error::Setting`] for an objective that makes no sense, or if there is a limit of memory, for the best tree and
+    /// the best slices cannot be found one after the other.
+    ///
+    /// ```
+    /// use ansatz::network::{Equation, Planner};
+    /// // A column, a row and a column: the inner product first, 8 + 8 multiplications instead of 64 + 64.
+    /// let chain = Equation::parse("ab,bc,cd->ad", &[[8, 1], [1, 8], [8, 1]])?;
+    /// assert!((Planner::new().optimal(&chain)?.cost().log2_flops - 4.0).abs() < 1e-12);
+    /// # Ok::<(), ansatz::Error>(())
+    /// ```
+    pub fn optimal(&self, equation: &Equation) -> Result<Plan> {
+        self.objective.check()?;
+        if self.memory != Memory::Unlimited {
+            return Err(Error::setting("memory limit", "set", "leave it out for the best order, or use `search`"));
+        }
+        let tree = best_of_all(equation, self.objective)?;
+        Plan::new(equation, &tree.tree(), &[])
     }
 
     /// The best plan found in `time`.

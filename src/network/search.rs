@@ -4,8 +4,12 @@ use std::time::Instant;
 
 use super::cost::Objective;
 use super::equation::Equation;
-use super::order::{Bare, Family, Graph, Schedule, State, Subsets, anneal, reconfigure, reduce, start};
-use super::plan::frugal_peak;
+use super::order::{
+    Allowance, Bare, Exact, Family, Graph, Joins, MOST, Outcome, Schedule, State, Subsets, anneal, reconfigure, reduce,
+    start,
+};
+use super::plan::{copied_leaves, frugal_peak, peak_with};
+use crate::error::{Error, Result};
 use crate::random::Seed;
 
 /// Up to so many tensors, the best of all orders is found.
@@ -31,6 +35,55 @@ pub(super) struct Search<'a> {
     pub patience: f64,
     /// `log2` of the elements that a result may have; then trees are compared as they are when sliced.
     pub limit: Option<f64>,
+}
+
+/// Up to so many tensors, outer products are tried as well as everything else.
+const ALL_JOINS: usize = 14;
+/// What the best of all orders may take: half a minute, half a gigabyte.
+const WHOLE: Allowance = Allowance { pairs: 6_000_000_000, sets: 4_000_000, deadline: None };
+
+/// The best of all orders, if that can be known.
+pub(super) fn best_of_all(equation: &Equation, objective: Objective) -> Result<Bare> {
+    let graph = Graph::new(equation, &[], true);
+    let n = graph.tensors;
+    let too_large = || Error::Room {
+        what: format!("the best order of these {n} tensors"),
+        needed: "a table of more than 4 million parts of the network, or of more pairs than can be tried".into(),
+        way_out: "use `search`, which finds a good one".into(),
+    };
+    if n > MOST {
+        return Err(too_large());
+    }
+    let (deadline, limit) = (None, None);
+    let search = Search { equation, objective, seed: Seed(0), deadline, rounds: Some(1), patience: 1.0, limit };
+    let known = search.run().into_iter().next();
+    let Some(known) = known else {
+        return Err(Error::Empty { what: "the list of tensors of a network".into() });
+    };
+    let joins = if n <= ALL_JOINS { Joins::All } else { Joins::Connected };
+    let copied = copied_leaves(equation, &[]);
+    let state = State::new(&graph, objective, known.clone());
+    let bound = match objective {
+        Objective::Size => state.largest(),
+        Objective::Peak => peak_with(&state, &copied),
+        _ => state.total(),
+    };
+    let mut best = match Exact::new(&graph, objective, joins, &copied, bound).best(&WHOLE) {
+        Outcome::Better(tree) => tree,
+        Outcome::Bound => known,
+        Outcome::Unknown => return Err(too_large()),
+    };
+    if objective == Objective::Size {
+        // The fewest multiplications of all orders that are as small.
+        let state = State::new(&graph, objective, best.clone());
+        let exact = Exact::new(&graph, Objective::Flops, joins, &copied, state.total_flops());
+        match exact.within(state.largest()).best(&WHOLE) {
+            Outcome::Better(tree) => best = tree,
+            Outcome::Bound => {}
+            Outcome::Unknown => return Err(too_large()),
+        }
+    }
+    Ok(best)
 }
 
 #[derive(Clone)]

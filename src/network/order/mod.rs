@@ -2,6 +2,7 @@
 
 mod anneal;
 mod bisect;
+mod exact;
 mod graph;
 mod greedy;
 mod reconfigure;
@@ -12,6 +13,7 @@ mod state;
 mod sweep;
 
 pub(super) use anneal::{Schedule, anneal};
+pub(super) use exact::{Allowance, Exact, Joins, MOST, Outcome};
 pub(super) use graph::{Graph, log2_sum};
 pub(super) use reconfigure::{Subsets, reconfigure};
 pub(super) use reduce::reduce;
