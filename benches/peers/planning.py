@@ -332,8 +332,12 @@ def peers(seconds, path, log2_size):
     sliced = {} if log2_size is None else {"slicing_reconf_opts": {"target_size": 2 ** int(log2_size)}}
     optimizer = cotengra.HyperOptimizer(
         max_time=seconds, max_repeats=10**6, parallel=False, minimize="flops", progbar=False, **sliced)
+    # The peer wants names of one letter.
+    letter = {name: cotengra.get_symbol(k) for k, name in enumerate(net["size_dict"])}
+    inputs = [[letter[name] for name in names] for names in net["inputs"]]
+    output, sizes = [letter[name] for name in net["output"]], {letter[k]: v for k, v in net["size_dict"].items()}
     start, cpu = time.time(), time.process_time()
-    tree = optimizer.search(net["inputs"], net["output"], net["size_dict"])
+    tree = optimizer.search(inputs, output, sizes)
     seconds, cpu = time.time() - start, time.process_time() - cpu
     # Counted slice by slice where it is sliced.
     return math.log2(max(tree.contraction_cost(), 1)), tree.contraction_width(), seconds, cpu
