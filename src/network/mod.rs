@@ -23,6 +23,7 @@ mod network;
 mod order;
 mod plan;
 mod planner;
+mod refine;
 mod search;
 mod simplify;
 mod tree;

@@ -93,6 +93,14 @@ impl Planner {
         self
     }
 
+    pub(super) fn what(&self) -> Objective {
+        self.objective
+    }
+
+    pub(super) fn most_rounds(&self) -> Option<usize> {
+        self.rounds
+    }
+
     /// The best of all orders, sliced nowhere.
     ///
     /// Up to 14 tensors every order is considered; up to 64, every order in which only tensors are contracted that share

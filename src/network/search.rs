@@ -23,6 +23,8 @@ const FINAL_WIDTH: usize = 10;
 const SWEEPS: usize = 48;
 /// Orders of each family that are annealed in a round.
 const KEPT: usize = 4;
+/// More tensors than this make a network large: annealing comes before the best orders of small parts.
+const LARGE: usize = 600;
 /// What one move of annealing takes, in multiplications.
 const MOVE: f64 = 100.0;
 
@@ -187,8 +189,12 @@ impl Rounds<'_> {
         let sweeps = (SWEEPS as f64 * 1.5_f64.powi(round.min(40) as i32)) as usize;
         if round == 0 {
             // Without annealing first: it is quick, and enough for what is easy.
-            let first = self.starts(0, 1);
-            if !self.improve(first.into_iter().map(|candidate| (candidate, 0, 0)).collect()) {
+            let large = self.graph.tensors > LARGE;
+            let first = self.starts(0, if large { 2 } else { 1 });
+            if large {
+                // Where even the small parts take long, other orders come first.
+                first.into_iter().for_each(|candidate| self.rank(candidate));
+            } else if !self.improve(first.into_iter().map(|candidate| (candidate, 0, 0)).collect()) {
                 return false;
             }
         }
