@@ -208,3 +208,68 @@ fn what_makes_no_sense_is_refused() {
     assert!(Planner::new().search(&chain, Duration::ZERO, Seed(1)).is_ok());
     assert!(Planner::new().search(&lattice(6, 6, 2), Duration::ZERO, Seed(1)).is_ok());
 }
+
+#[test]
+fn the_best_of_all_orders_is_that_of_an_enumeration() {
+    let mut compared = 0;
+    for index in 0..150 {
+        let equation = pattern(6, 3000 + index);
+        let n = equation.tensors();
+        if n < 3 {
+            continue;
+        }
+        // The smallest size with the fewest multiplications that it allows, the fewest at all, and the lowest peak.
+        let (mut flops, mut size, mut peak) = (f64::INFINITY, (f64::INFINITY, f64::INFINITY), f64::INFINITY);
+        all_orders(n, &mut |pairs| {
+            let tree = ContractionTree::new(n, pairs.to_vec()).unwrap();
+            let (work, largest) = counted(&equation, &tree, &[]);
+            flops = flops.min(work.log2());
+            if (largest.log2(), work.log2()) < size {
+                size = (largest.log2(), work.log2());
+            }
+            if n <= 5 {
+                peak = peak.min(Plan::new(&equation, &tree, &[]).unwrap().cost().log2_peak);
+            }
+        });
+        let optimal = |objective| *Planner::new().objective(objective).optimal(&equation).unwrap().cost();
+        let found = optimal(Objective::Flops).log2_flops;
+        assert!((found - flops).abs() < 1e-9, "{equation}: {found}, best {flops}");
+        let found = optimal(Objective::Size);
+        assert!((found.log2_size - size.0).abs() < 1e-9, "{equation}: {found:?}, best {size:?}");
+        assert!((found.log2_flops - size.1).abs() < 1e-9, "{equation}: {found:?}, best {size:?}");
+        if n <= 5 {
+            let found = optimal(Objective::Peak).log2_peak;
+            assert!((found - peak).abs() < 1e-9, "{equation}: {found}, best {peak}");
+        }
+        compared += 1;
+    }
+    assert!(compared > 80);
+}
+
+#[test]
+fn the_best_order_of_long_networks_is_known() {
+    // A ring of n matrices of dimension d: n - 2 products and a trace; a ladder of bond 2.
+    let ring = |n: usize| {
+        let inputs: Vec<Vec<String>> = (0..n).map(|k| vec![k.to_string(), ((k + 1) % n).to_string()]).collect();
+        let dims = (0..n).map(|k| (k.to_string(), 4)).collect();
+        Equation::from_names(&inputs, &[], &dims).unwrap()
+    };
+    let found = Planner::new().optimal(&ring(30)).unwrap().cost().log2_flops;
+    assert!((found - (28.0 * 64.0 + 16f64).log2()).abs() < 1e-9, "{found}");
+    let chain = Equation::from_names(
+        &(0..40).map(|k| vec![k.to_string(), (k + 1).to_string()]).collect::<Vec<_>>(),
+        &[],
+        &(0..41).map(|k| (k.to_string(), 2 + k % 5)).collect(),
+    )
+    .unwrap();
+    // The two ends are summed before anything else; what is left is vectors times matrices, or the other way round.
+    let found = Planner::new().optimal(&chain).unwrap();
+    assert!(found.cost().log2_size <= 36f64.log2());
+    for equation in [lattice(2, 15, 2), lattice(3, 8, 2)] {
+        let optimal = Planner::new().optimal(&equation).unwrap();
+        let searched = Planner::new().patience(f64::INFINITY).rounds(2).search(&equation, LONG, Seed(1)).unwrap();
+        assert!(optimal.cost().log2_flops <= searched.cost().log2_flops + 1e-9, "{optimal} {searched}");
+    }
+    assert!(matches!(Planner::new().optimal(&lattice(9, 9, 2)), Err(Error::Room { .. })));
+    assert!(matches!(Planner::new().max_log2_size(3.0).optimal(&chain), Err(Error::Setting { .. })));
+}

@@ -35,6 +35,9 @@ pub(super) struct Contract {
     /// (4GiB if a contraction is to be done).
     #[arg(long, value_name = "BYTES")]
     bytes: Option<Bytes>,
+    /// No intermediate may have more than 2^X elements; indices are sliced until that holds.
+    #[arg(long, value_name = "X", conflicts_with = "bytes", allow_negative_numbers = true)]
+    log2_size: Option<f64>,
     /// What is to be small: flops, write, size, peak, or combined with the multiplications that one element written
     /// costs, as combined:64.
     #[arg(long, default_value = "flops", value_name = "WHAT")]
@@ -269,7 +272,9 @@ impl Contract {
             }
             None => {
                 let mut planner = Planner::new().objective(self.minimise.0);
-                if let Some(Bytes(bytes)) = ceiling {
+                if let Some(log2_size) = self.log2_size {
+                    planner = planner.max_log2_size(log2_size);
+                } else if let Some(Bytes(bytes)) = ceiling {
                     planner = planner.max_bytes(bytes, kind);
                 }
                 planner.search(&equation, time, Seed(self.seed))?

@@ -25,6 +25,7 @@ mod network;
 mod order;
 mod plan;
 mod planner;
+mod refine;
 mod search;
 mod simplify;
 mod slices;

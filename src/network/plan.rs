@@ -190,7 +190,7 @@ impl fmt::Display for Plan {
 
 /// Elements that are copied before the first step for each tensor: those that are sliced, and those of which a diagonal
 /// or a sum is taken. The others are used where they stand.
-fn copied_leaves(equation: &Equation, sliced: &[usize]) -> Vec<bool> {
+pub(super) fn copied_leaves(equation: &Equation, sliced: &[usize]) -> Vec<bool> {
     let mut count = vec![0_usize; equation.indices()];
     equation.inputs().iter().flatten().for_each(|&i| count[i] += 1);
     let copied = |input: &Vec<usize>| {
@@ -210,8 +210,13 @@ fn workspace(a: f64, b: f64, result: f64) -> f64 {
 /// `log2` of the least that is alive at once when the steps of a tree are done in a good order, copies of the network's
 /// tensors left out.
 pub(super) fn frugal_peak(state: &State) -> f64 {
+    peak_with(state, &vec![false; state.bare.leaves])
+}
+
+/// As [`frugal_peak`], with copies of these tensors of the network.
+pub(super) fn peak_with(state: &State, leaf_copies: &[bool]) -> f64 {
     let root = state.bare.root as usize;
-    schedule(state, &vec![false; state.bare.leaves]).1.get(root).map_or(0.0, |peak| peak.log2())
+    schedule(state, leaf_copies).1.get(root).map_or(0.0, |peak| peak.log2())
 }
 
 /// The same tree with its steps in an order in which less is alive at once.
@@ -233,11 +238,17 @@ fn schedule(state: &State, leaf_copies: &[bool]) -> (Vec<bool>, Vec<f64>) {
     let mut second_first = vec![false; bare.nodes()];
     for node in bare.upwards() {
         let Some([a, b]) = bare.of(node) else { continue };
-        let (pa, pb) = (peak[a as usize], peak[b as usize]);
-        let (first, second) = (pa.max(held(a) + pb), pb.max(held(b) + pa));
-        second_first[node as usize] = second < first;
-        let own = held(a) + held(b) + workspace(elements(a), elements(b), elements(node));
-        peak[node as usize] = first.min(second).max(own);
+        let below = [peak[a as usize], peak[b as usize]];
+        let sizes = [elements(a), elements(b), elements(node)];
+        (peak[node as usize], second_first[node as usize]) = joint_peak(below, [held(a), held(b)], sizes);
     }
     (second_first, peak)
+}
+
+/// What is alive at once at the most until two nodes are contracted, and whether the second is better made first: from
+/// the peaks below the two, what each holds, and the elements of the two and of their result.
+pub(super) fn joint_peak([pa, pb]: [f64; 2], [ha, hb]: [f64; 2], [a, b, result]: [f64; 3]) -> (f64, bool) {
+    let (first, second) = (pa.max(ha + pb), pb.max(hb + pa));
+    let own = ha + hb + workspace(a, b, result);
+    (first.min(second).max(own), second < first)
 }

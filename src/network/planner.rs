@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use rayon::prelude::*;
+
 use super::cost::Objective;
 use super::equation::Equation;
-use super::order::{Bare, Sliced, Slicing, Subsets};
+use super::order::{Bare, Sliced, Slicing};
 use super::plan::Plan;
-use super::search::Search;
+use super::search::{Search, best_of_all};
 use crate::error::{Error, Result};
 use crate::random::Seed;
 use crate::scalar::Kind;
@@ -91,6 +93,42 @@ impl Planner {
         self
     }
 
+    pub(super) fn what(&self) -> Objective {
+        self.objective
+    }
+
+    pub(super) fn most_rounds(&self) -> Option<usize> {
+        self.rounds
+    }
+
+    /// The best of all orders, sliced nowhere.
+    ///
+    /// Up to 14 tensors every order is considered; up to 64, every order in which only tensors are contracted that share
+    /// an index (or parts of the network that share nothing). How far that goes depends on the network: about 20 tensors
+    /// that all share indices, 40 and more along a chain or ring. For [`Objective::Size`] the multiplications are the
+    /// fewest that the smallest size allows.
+    ///
+    /// # Errors
+    /// [`Error::Room`] for a network that is too large for it; then use [`search`](Self::search).
+    /// [`Error::Setting`] for an objective that makes no sense, or if there is a limit of memory, for the best tree and
+    /// the best slices cannot be found one after the other.
+    ///
+    /// ```
+    /// use ansatz::network::{Equation, Planner};
+    /// // A column, a row and a column: the inner product first, 8 + 8 multiplications instead of 64 + 64.
+    /// let chain = Equation::parse("ab,bc,cd->ad", &[[8, 1], [1, 8], [8, 1]])?;
+    /// assert!((Planner::new().optimal(&chain)?.cost().log2_flops - 4.0).abs() < 1e-12);
+    /// # Ok::<(), ansatz::Error>(())
+    /// ```
+    pub fn optimal(&self, equation: &Equation) -> Result<Plan> {
+        self.objective.check()?;
+        if self.memory != Memory::Unlimited {
+            return Err(Error::setting("memory limit", "set", "leave it out for the best order, or use `search`"));
+        }
+        let tree = best_of_all(equation, self.objective)?;
+        Plan::new(equation, &tree.tree(), &[])
+    }
+
     /// The best plan found in `time`.
     ///
     /// Few tensors are planned by dynamic programming, exactly. Otherwise greedy, bisected and swept orders are
@@ -150,10 +188,14 @@ impl Planner {
                 // The share of the largest result in the peak is not known before the plan is.
                 let (mut limit, mut least) = (limit.unwrap_or(0.0).floor(), free.peak_bytes(kind));
                 while limit > -1.0 {
-                    if let Some(found) = slicer.best(limit)? {
-                        least = least.min(found.peak_bytes(kind));
-                        if found.peak_bytes(kind) <= bytes {
-                            return Ok(found);
+                    if let Some(plain) = slicer.plain(limit)? {
+                        least = least.min(plain.peak_bytes(kind));
+                        if plain.peak_bytes(kind) <= bytes {
+                            let value = |plan: &Plan| self.objective.value(plan.cost());
+                            let best = slicer
+                                .best(limit)?
+                                .filter(|best| best.peak_bytes(kind) <= bytes && value(best) <= value(&plain));
+                            return Ok(best.unwrap_or(plain));
                         }
                     }
                     limit -= 1.0;
@@ -178,43 +220,74 @@ struct Slicer<'a> {
     deadline: Option<Instant>,
 }
 
-/// Exchanges of slices that are tried on one tree.
-const EXCHANGES: usize = 200;
+/// Batches of exchanges without gain after which the slices are left as they are.
+const IDLE: usize = 12;
+/// Plans whose slices are exchanged, and for how many batches before the better ones go on.
+const KEPT: usize = 4;
+const TRIALS: u64 = 4;
 
 impl Slicer<'_> {
-    /// The cheapest plan whose results have at most `2^limit` elements; the first tree is sliced in any case, the
-    /// others as long as there is time. What then is left of it goes to the best.
+    /// The first tree as it is, with the indices sliced of which each costs least at its turn.
+    fn plain(&self, limit: f64) -> Result<Option<Plan>> {
+        let (equation, objective, seed) = (self.equation, self.planner.objective, self.seed);
+        let slicing = Slicing { equation, objective, limit, seed, deadline: self.deadline };
+        let sliced = self.trees.first().and_then(|bare| slicing.plain(bare, Vec::new()));
+        sliced.map(|sliced| Plan::new(equation, &sliced.bare.tree(), &sliced.indices)).transpose()
+    }
+
+    /// The cheapest plan whose results have at most `2^limit` elements. The trees are sliced, several at a time as long
+    /// as there is time; then slices are exchanged on the best few, and in the end on the best.
     fn best(&self, limit: f64) -> Result<Option<Plan>> {
-        let objective = self.planner.objective;
-        let mut room = Subsets::default();
-        let mut best: Option<(Plan, Bare)> = None;
-        let late = || self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        let mut consider =
-            |bare: &Bare, exchanges: usize, number: u64, best: &mut Option<(Plan, Bare)>| -> Result<()> {
-                let (equation, deadline, seed) = (self.equation, self.deadline, self.seed.derive("slices", number));
-                let slicing = Slicing { equation, objective, limit, seed, deadline, exchanges };
-                let Some(Sliced { bare: made, indices }) = slicing.run(bare, &mut room) else { return Ok(()) };
-                let plan = Plan::new(equation, &made.tree(), &indices)?;
-                let better = |other: &(Plan, Bare)| objective.value(plan.cost()) < objective.value(other.0.cost());
-                if best.as_ref().is_none_or(better) {
-                    *best = Some((plan, bare.clone()));
+        let (equation, objective, deadline) = (self.equation, self.planner.objective, self.deadline);
+        let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let slicing = |number: u64| {
+            let seed = self.seed.derive("slices", number);
+            Slicing { equation, objective, limit, seed, deadline }
+        };
+        let one = |(number, bare): (usize, &Bare)| {
+            let slicing = slicing(number as u64);
+            if number > 0 && late() {
+                return None;
+            }
+            slicing.run(bare).map(|sliced| (slicing.cost(&sliced), sliced))
+        };
+        let mut made: Vec<(f64, Sliced)> = self.trees.par_iter().enumerate().with_max_len(1).filter_map(one).collect();
+        made.sort_by(|a, b| a.0.total_cmp(&b.0));
+        made.truncate(KEPT);
+        let slicing = slicing(1000);
+        let mut number = 0;
+        let mut exchange = |plan: &mut (f64, Sliced)| {
+            number += 1;
+            match slicing.exchange(&plan.1, number) {
+                Some(better) => {
+                    let (before, after) = (plan.0, slicing.cost(&better));
+                    *plan = (after, better);
+                    after < before - 1e-6
                 }
-                Ok(())
-            };
-        for (number, bare) in self.trees.iter().enumerate() {
-            if number == 0 || !late() {
-                consider(bare, 0, number as u64, &mut best)?;
+                None => false,
+            }
+        };
+        // With as many as the search may have rounds, so that a plan without a limit of time is the same for a seed.
+        let rounds = self.planner.rounds.map_or(u64::MAX, |rounds| rounds as u64);
+        for _ in 0..TRIALS.min(rounds) {
+            for plan in &mut made {
+                if !late() {
+                    exchange(plan);
+                }
             }
         }
-        // With as many rounds as the search may have, so that a plan without a limit of time is the same for a seed.
-        for round in 0..self.planner.rounds.unwrap_or(usize::MAX) as u64 {
-            let Some((plan, bare)) = best.clone().filter(|_| !late()) else { break };
-            consider(&bare, EXCHANGES, 1000 + round, &mut best)?;
-            // Without gain once, there is hardly any to come.
-            if best.as_ref().is_some_and(|best| best.0.cost() == plan.cost()) {
+        made.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let Some(mut best) = made.into_iter().next() else { return Ok(None) };
+        let (mut idle, mut round, mut work) = (0, 0, 0.0);
+        // Hardly any gain is to come where there was none for long, unless all the time is to be used.
+        while round < 4 * rounds.min(u64::MAX / 4) && !late() && (idle < IDLE || self.planner.patience.is_infinite()) {
+            idle = if exchange(&mut best) { 0 } else { idle + 1 };
+            round += 1;
+            work += Slicing::work(&best.1);
+            if best.1.indices.is_empty() || work >= self.planner.patience * best.0.exp2() {
                 break;
             }
         }
-        Ok(best.map(|best| best.0))
+        Plan::new(equation, &best.1.bare.tree(), &best.1.indices).map(Some)
     }
 }

@@ -49,6 +49,54 @@ impl ContractionTree {
         Ok(ContractionTree { leaves, pairs })
     }
 
+    /// From a path as `opt_einsum`, `cotengra` and `numpy.einsum_path` give it: each step names tensors by their places
+    /// in the list of those that are left, takes them out and puts the result at the end. A step may take more than two,
+    /// which are then contracted from left to right, or a single one. (Where results have numbers of their own, as in
+    /// `ssa_path`, the pairs are those of [`new`](Self::new).)
+    ///
+    /// ```
+    /// use ansatz::network::ContractionTree;
+    /// let tree = ContractionTree::from_path(3, &[vec![0, 2], vec![0, 1]])?;
+    /// assert_eq!(tree.pairs(), [(0, 2), (1, 3)]);
+    /// # Ok::<(), ansatz::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a place that is not there or is named twice, or a step without tensors; as
+    /// [`new`](Self::new) otherwise.
+    pub fn from_path(leaves: usize, path: &[Vec<usize>]) -> Result<Self> {
+        // The numbers at every place that was ever given out; a tree of counts finds the place of what is left.
+        let capacity = leaves + path.len();
+        let mut number: Vec<usize> = (0..leaves).collect();
+        let mut left = Counts::new(capacity);
+        (0..leaves).for_each(|place| left.add(place, 1));
+        let (mut alive, mut pairs) = (leaves, Vec::new());
+        for (step, places) in path.iter().enumerate() {
+            let format = |why: String| Error::Format { what: format!("step {step} of the path {why}") };
+            let mut slots = Vec::with_capacity(places.len());
+            for (k, &place) in places.iter().enumerate() {
+                if place >= alive {
+                    return Err(format(format!("takes place {place}, but {alive} tensors are left")));
+                }
+                if places[..k].contains(&place) {
+                    return Err(format(format!("takes place {place} twice")));
+                }
+                slots.push(left.find(place));
+            }
+            let mut taken = slots.iter().map(|&slot| number[slot]);
+            let Some(mut result) = taken.next() else { return Err(format("takes no tensor".into())) };
+            for other in taken {
+                pairs.push((result, other));
+                result = leaves + pairs.len() - 1;
+            }
+            slots.iter().for_each(|&slot| left.add(slot, -1));
+            left.add(number.len(), 1);
+            number.push(result);
+            alive = alive + 1 - places.len();
+        }
+        Self::new(leaves, pairs)
+    }
+
     /// Number of tensors that are contracted.
     #[must_use]
     pub fn leaves(&self) -> usize {
@@ -106,6 +154,37 @@ impl ContractionTree {
     }
 }
 
+/// How many of a row of places are taken, with sums in a Fenwick tree.
+struct Counts(Vec<i64>);
+
+impl Counts {
+    fn new(places: usize) -> Self {
+        Counts(vec![0; places.next_power_of_two() + 1])
+    }
+
+    fn add(&mut self, place: usize, by: i64) {
+        let mut at = place + 1;
+        while at < self.0.len() {
+            self.0[at] += by;
+            at += at & at.wrapping_neg();
+        }
+    }
+
+    /// The place that has `rank` taken ones before it.
+    fn find(&self, rank: usize) -> usize {
+        let (mut at, mut rest) = (0, rank as i64);
+        let mut step = self.0.len() - 1;
+        while step > 0 {
+            if at + step < self.0.len() && self.0[at + step] <= rest {
+                at += step;
+                rest -= self.0[at];
+            }
+            step /= 2;
+        }
+        at
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +201,32 @@ mod tests {
         );
         assert!(wrong(3, &[(0, 3), (1, 2)]).contains("not there yet"));
         assert!(wrong(2, &[(0, 0)]).contains("taken before"));
+    }
+
+    #[test]
+    fn a_path_of_places_is_that_of_a_list_from_which_they_are_taken() {
+        use rand::RngExt;
+        let mut stream = crate::random::Seed(1).stream("paths", 0);
+        for leaves in 1..40 {
+            let (mut list, mut path, mut pairs) = ((0..leaves).collect::<Vec<usize>>(), Vec::new(), Vec::new());
+            while list.len() > 1 {
+                let a = stream.random_range(0..list.len());
+                let b = (a + stream.random_range(1..list.len())) % list.len();
+                pairs.push((list[a], list[b]));
+                path.push(vec![a, b]);
+                list.remove(a.max(b));
+                list.remove(a.min(b));
+                list.push(leaves + pairs.len() - 1);
+            }
+            assert_eq!(ContractionTree::from_path(leaves, &path).unwrap().pairs(), pairs);
+        }
+        let three = ContractionTree::from_path(3, &[vec![2, 0, 1], vec![0]]).unwrap();
+        assert_eq!(three.pairs(), [(2, 0), (3, 1)]);
+        let wrong = |path: &[Vec<usize>]| ContractionTree::from_path(3, path).unwrap_err().to_string();
+        assert!(wrong(&[vec![0, 3]]).contains("step 0 of the path takes place 3, but 3 tensors are left"));
+        assert!(wrong(&[vec![0, 1], vec![0, 0]]).contains("step 1 of the path takes place 0 twice"));
+        assert!(wrong(&[vec![]]).contains("takes no tensor"));
+        assert!(wrong(&[vec![0, 1]]).contains("pairs of a contraction"));
     }
 
     #[test]

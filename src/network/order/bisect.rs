@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::time::Instant;
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -54,13 +55,14 @@ impl Hypergraph {
     }
 }
 
-/// An order by recursive bisection.
+/// An order by recursive bisection; parts that are left at `deadline` are put in a greedy order.
 pub(crate) fn bisect(
     graph: &Graph,
     cutting: Cutting,
     objective: Objective,
     room: &mut Subsets,
     stream: &mut Stream,
+    deadline: Option<Instant>,
 ) -> Bare {
     let n = graph.tensors;
     let mut bare = Bare { leaves: n, children: Vec::with_capacity(n.saturating_sub(1)), root: 0 };
@@ -72,6 +74,7 @@ pub(crate) fn bisect(
     }
     let mut tasks = vec![Task::Part((0..n as u32).collect())];
     let mut done: Vec<u32> = Vec::new();
+    let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
     while let Some(task) = tasks.pop() {
         match task {
             Task::Join => {
@@ -80,7 +83,7 @@ pub(crate) fn bisect(
                     done.push((bare.nodes() - 1) as u32);
                 }
             }
-            Task::Part(part) if part.len() <= cutting.leave.max(1) => {
+            Task::Part(part) if part.len() <= cutting.leave.max(1) || late() => {
                 done.push(ordered(graph, &part, objective, room, &mut bare, stream));
             }
             Task::Part(part) => {

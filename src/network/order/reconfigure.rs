@@ -220,6 +220,9 @@ impl Subsets {
     }
 }
 
+/// Subtrees that cost so little, in powers of two below the whole tree, are left as they are.
+const CHEAP: f64 = 24.0;
+
 /// Replaces subtrees of up to `width` leaves by the best ones until a pass over all nodes gains nothing, or `deadline`
 /// is past (returns `false`). Nodes above `2^limit` elements are not made anew.
 pub(crate) fn reconfigure(
@@ -229,6 +232,7 @@ pub(crate) fn reconfigure(
     room: &mut Subsets,
     deadline: Option<Instant>,
 ) -> bool {
+    let floor = state.total() - CHEAP;
     // What was tried at a node is not tried again unless a node below it changed.
     let mut fresh = vec![true; state.bare.nodes()];
     loop {
@@ -240,7 +244,7 @@ pub(crate) fn reconfigure(
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return false;
             }
-            if let Some(inner) = improve(state, node, width, limit, room) {
+            if let Some(inner) = improve(state, node, width, (limit, floor), room) {
                 gained = true;
                 for changed in inner {
                     let mut up = changed;
@@ -262,7 +266,13 @@ pub(crate) fn reconfigure(
 }
 
 /// The subtree below `node` in which the largest nodes are opened first, made anew if that is cheaper; its inner nodes.
-fn improve(state: &mut State, node: u32, width: usize, limit: f64, room: &mut Subsets) -> Option<Vec<u32>> {
+fn improve(
+    state: &mut State,
+    node: u32,
+    width: usize,
+    (limit, floor): (f64, f64),
+    room: &mut Subsets,
+) -> Option<Vec<u32>> {
     let leaves = state.bare.leaves;
     let mut frontier: Vec<u32> = state.bare.of(node)?.to_vec();
     let mut inner = vec![node];
@@ -279,6 +289,9 @@ fn improve(state: &mut State, node: u32, width: usize, limit: f64, room: &mut Su
         return None;
     }
     let now = super::graph::log2_sum(inner.iter().map(|&node| state.step_cost(node)));
+    if now < floor {
+        return None;
+    }
     let largest = inner.iter().map(|&node| state.size[node as usize]).fold(limit, f64::max);
     let sets: Vec<&[u64]> = frontier.iter().map(|&node| state.set(node)).collect();
     let cost = room.solve(state.graph, &sets, state.set(node), state.objective, (now, largest));

@@ -83,7 +83,15 @@ pub(crate) fn reduce(graph: &Graph) -> Reduced {
         waiting.push(node);
         made.push([t, u]);
     }
-    let roots: Vec<u32> = (0..sets.len() as u32).filter(|&t| alive[t as usize]).collect();
+    let mut roots: Vec<u32> = (0..sets.len() as u32).filter(|&t| alive[t as usize]).collect();
+    // In the order of the tensors of which they mainly consist, for the order given may be that of a circuit.
+    let mut main: Vec<(u32, u32)> =
+        (0..n as u32).map(|t| (bits_of(graph.legs(t as usize)).count() as u32, t)).collect();
+    for &[t, u] in &made {
+        let (a, b) = (main[t as usize], main[u as usize]);
+        main.push(if (a.0, std::cmp::Reverse(a.1)) >= (b.0, std::cmp::Reverse(b.1)) { a } else { b });
+    }
+    roots.sort_by_key(|&t| main[t as usize].1);
     let left: Vec<&[u64]> = roots.iter().map(|&t| sets[t as usize].as_slice()).collect();
     Reduced { graph: graph.of_sets(&left, &graph.output), roots, made, tensors: n }
 }
