@@ -1,9 +1,7 @@
 //! How much memory a contraction may take.
 
-use std::time::Instant;
-
 use crate::error::{Error, Result};
-use crate::network::order::{Bare, Slicing, Subsets};
+use crate::network::order::{Bare, Slicing};
 use crate::network::{Objective, Plan};
 use crate::random::Seed;
 use crate::scalar::Kind;
@@ -66,12 +64,10 @@ impl Budget {
 /// The fewest slices found of the plan's tree that keep within the memory.
 fn slices_that_fit(plan: &Plan, bytes: u64, kind: Kind) -> Result<Option<u64>> {
     let equation = plan.equation();
-    let mut room = Subsets::default();
     let mut limit = (bytes as f64 / kind.bytes() as f64).log2().floor().min(plan.cost().log2_size.ceil());
     while limit > -1.0 {
-        let (seed, deadline) = (Seed(1).derive("slices", 0), Some(Instant::now()));
-        let slicing = Slicing { equation, objective: Objective::Flops, limit, seed, deadline, exchanges: 0 };
-        if let Some(found) = slicing.run(&Bare::new(plan.tree()), &mut room) {
+        let slicing = Slicing { equation, objective: Objective::Flops, limit, seed: Seed(1), deadline: None };
+        if let Some(found) = slicing.plain(&Bare::new(plan.tree()), Vec::new()) {
             let sliced = Plan::new(equation, &found.bare.tree(), &found.indices)?;
             if sliced.peak_bytes(kind) <= bytes {
                 return Ok(Some(sliced.slices()));
