@@ -95,7 +95,7 @@ fn pool<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
 }
 
 fn keeps_within<T: Scalar>(indices: std::ops::Range<u64>) {
-    let _alone = ALONE.lock().unwrap();
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut sliced = 0;
     for index in indices {
         let equation = random(10, index);
@@ -136,7 +136,8 @@ fn no_contraction_takes_more_than_its_budget() {
 
 #[test]
 fn a_plan_says_what_is_taken() {
-    let _alone = ALONE.lock().unwrap();
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut sized = 0;
     let cases = ["abx,bcx,cdx,dax->x", "ab,bc,cd,de->ae", "axb,bc,cxd,da->", "ab,cb,cd,ad->bd"];
     for einsum in cases {
         let shapes: Vec<Vec<usize>> = einsum
@@ -157,15 +158,17 @@ fn a_plan_says_what_is_taken() {
                 assert!(result.is_ok());
                 let said = plan.peak_bytes(Kind::F64);
                 let near = found + said / 10 >= said && found <= said + said / 10 + beside(&plan);
-                assert!(said > 1 << 18 && near, "{einsum}: {found} bytes, {said} said, {plan}");
+                sized += usize::from(said > 1 << 18);
+                assert!(near, "{einsum}: {found} bytes, {said} said, {plan}");
             }
         }
     }
+    assert!(sized >= 8, "{sized} of a size");
 }
 
 #[test]
 fn a_plan_that_does_not_fit_says_how_many_slices_would() {
-    let _alone = ALONE.lock().unwrap();
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let equation = random(10, 3);
     let free = plan(Planner::new(), &equation);
     let bytes = free.peak_bytes(Kind::C64) / 20;
@@ -185,7 +188,7 @@ fn bits(sum: &SlicedSum<f32>) -> String {
 
 #[test]
 fn a_sum_that_was_broken_off_ends_in_the_same_bits_for_any_number_of_threads() {
-    let _alone = ALONE.lock().unwrap();
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let equation = random(9, 5);
     let network = Network::<f32>::random(&equation, Seed(2)).unwrap();
     let plan = plan(Planner::new().max_log2_size(6.0), &equation);
