@@ -29,7 +29,7 @@ fn lattice(side: usize, bond: u64) -> Equation {
             }
         }
     }
-    Equation::from_names(&inputs, &[] as &[&str], &dims).unwrap()
+    Equation::from_names(&inputs, &[] as &[String], &dims).unwrap()
 }
 
 /// A cycle and two random matchings.
@@ -49,7 +49,7 @@ fn graph(count: usize, bond: u64) -> Equation {
         let b = left.swap_remove(stream.random_range(0..left.len()));
         join(format!("m{a}"), a, b);
     }
-    Equation::from_names(&inputs, &[] as &[&str], &dims).unwrap()
+    Equation::from_names(&inputs, &[] as &[String], &dims).unwrap()
 }
 
 fn measure(c: &mut Criterion, name: &str, equation: &Equation, plan: &Plan) {

@@ -9,6 +9,8 @@ const SMALL: usize = 256;
 /// Side of the square blocks in which elements are gathered. Eight lines of a power of two apart still fit into one set
 /// of the first-level cache.
 const BLOCK: usize = 8;
+/// Columns that are listed at once.
+const STRETCH: usize = 256;
 
 /// Fills `out` with the elements of `memory` that the indices `order` run over, the first slowest. Together they run
 /// over every element once.
@@ -43,19 +45,38 @@ pub(crate) fn permuted<T: Copy>(memory: &[T], order: &[Step], out: &mut [T]) {
     }
     let columns = taken(&mut outer, |_| 0);
     let rows = taken(&mut outer, |left| (0..left.len()).min_by_key(|&i| left[i].from).unwrap_or(0));
-    let columns: Vec<usize> = all(&columns).map(|(from, _)| from).collect();
-    let rows: Vec<(usize, usize)> = all(&rows).collect();
+    // A long index is not listed as a whole: a copy takes no memory to speak of beside its own.
+    let mut stretch: Vec<usize> = Vec::with_capacity(STRETCH);
     for (from, to) in all(&outer) {
-        for rows in rows.chunks(BLOCK) {
-            for (block, columns) in columns.chunks(BLOCK).enumerate() {
-                for &(row_from, row_to) in rows {
-                    let (source, start) = (&memory[from + row_from..], to + row_to + block * BLOCK);
-                    out[start..start + columns.len()]
-                        .iter_mut()
-                        .zip(columns)
-                        .for_each(|(x, &column)| *x = source[column]);
+        let mut left = all(&columns).map(|(from, _)| from);
+        let mut start = to;
+        loop {
+            stretch.clear();
+            stretch.extend(left.by_ref().take(STRETCH));
+            if stretch.is_empty() {
+                break;
+            }
+            let mut lines = all(&rows);
+            let mut block = [(0, 0); BLOCK];
+            loop {
+                let mut count = 0;
+                for (slot, line) in block.iter_mut().zip(lines.by_ref()) {
+                    (*slot, count) = (line, count + 1);
+                }
+                if count == 0 {
+                    break;
+                }
+                for (place, columns) in stretch.chunks(BLOCK).enumerate() {
+                    for &(row_from, row_to) in &block[..count] {
+                        let (source, at) = (&memory[from + row_from..], start + row_to + place * BLOCK);
+                        out[at..at + columns.len()]
+                            .iter_mut()
+                            .zip(columns)
+                            .for_each(|(x, &column)| *x = source[column]);
+                    }
                 }
             }
+            start += stretch.len();
         }
     }
 }

@@ -180,7 +180,7 @@ struct Layout<'a> {
 #[derive(Debug, Clone)]
 enum Draft {
     Gather { from: Spot, to: usize, loops: Vec<Run>, sums: Vec<Run>, len: u64 },
-    Product { left: Spot, right: Spot, to: usize, product: Product },
+    Product { left: Spot, right: Spot, to: usize, product: Box<Product> },
 }
 
 #[derive(Debug, Clone)]
@@ -393,7 +393,7 @@ impl<'a> Layout<'a> {
             right_strides: (right_read.rows.stride, right_read.cols.stride),
             values: (left.value, right.value, out),
         };
-        let draft = Draft::Product { left: left_spot, right: right_spot, to: block, product };
+        let draft = Draft::Product { left: left_spot, right: right_spot, to: block, product: Box::new(product) };
         self.act(draft, once);
         if once { 0.0 } else { len as f64 * k as f64 }
     }
@@ -647,7 +647,7 @@ impl<'a> Layout<'a> {
                 left: source(left, *once),
                 right: source(right, *once),
                 to: home(*to, *once),
-                ..product.clone()
+                ..(**product).clone()
             }),
         };
         let outputs = self.program.outputs.iter().map(|&value| {
