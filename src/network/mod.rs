@@ -18,6 +18,7 @@
 mod cost;
 mod equation;
 mod execute;
+mod measure;
 #[allow(clippy::module_inception)]
 mod network;
 mod order;
@@ -27,6 +28,7 @@ mod refine;
 mod search;
 mod simplify;
 mod tree;
+mod unique;
 
 pub use cost::{Cost, Objective};
 pub use equation::Equation;
