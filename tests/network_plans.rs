@@ -273,3 +273,60 @@ fn the_best_order_of_long_networks_is_known() {
     assert!(matches!(Planner::new().optimal(&lattice(9, 9, 2)), Err(Error::Room { .. })));
     assert!(matches!(Planner::new().max_log2_size(3.0).optimal(&chain), Err(Error::Setting { .. })));
 }
+
+#[test]
+fn steps_of_the_search_never_make_a_plan_worse() {
+    let equation = lattice(6, 7, 3);
+    let planner = Planner::new().rounds(3);
+    let greedy = planner.greedy(&equation).unwrap();
+    let flops = |plan: &Plan| plan.cost().log2_flops;
+    for start in [
+        greedy,
+        planner.random_greedy(&equation, Seed(2)).unwrap(),
+        planner.partition(&equation, Seed(2)).unwrap(),
+        Plan::new(&equation, &ContractionTree::from_path(42, &vec![vec![0, 1]; 41]).unwrap(), &[3, 5]).unwrap(),
+    ] {
+        let annealed = planner.anneal(&start, 1.0, 50, Seed(1)).unwrap();
+        let narrow = planner.reconfigure(&annealed, 8).unwrap();
+        let refined = planner.refine(&start, LONG, Seed(1)).unwrap();
+        assert!(flops(&annealed) <= flops(&start) && flops(&narrow) <= flops(&annealed) + 1e-9);
+        assert!(flops(&refined) <= flops(&start) + 1e-9 && refined.sliced() == start.sliced());
+        assert_eq!(refined, planner.refine(&start, LONG, Seed(1)).unwrap());
+        assert!(planner.reconfigure(&start, 2).is_err() && planner.anneal(&start, 0.0, 1, Seed(1)).is_err());
+    }
+    assert!(matches!(Objective::measured(), Objective::Combined { factor } if factor >= 1.0));
+}
+
+#[test]
+fn the_overhead_of_slices_is_that_against_the_same_order() {
+    let equation = lattice(5, 5, 2);
+    let plan = Planner::new().max_log2_size(3.0).rounds(1).search(&equation, LONG, Seed(1)).unwrap();
+    let whole = Plan::new(&equation, plan.tree(), &[]).unwrap();
+    assert!((plan.log2_overhead() - (plan.cost().log2_flops - whole.cost().log2_flops)).abs() < 1e-9);
+    assert!(plan.log2_overhead() > 0.0 && whole.log2_overhead() == 0.0);
+}
+
+#[test]
+fn large_networks_are_planned_in_time_or_refused() {
+    // A tree of 3000 tensors: joints of three, and ends.
+    let inputs: Vec<Vec<String>> = (0..3000_usize)
+        .map(|t| {
+            let below = [2 * t + 1, 2 * t + 2].into_iter().filter(|&child| child < 3000).map(|child| child.to_string());
+            (t > 0).then(|| t.to_string()).into_iter().chain(below).collect()
+        })
+        .collect();
+    let dims = (1..3000).map(|t| (t.to_string(), 2)).collect();
+    let tree = Equation::from_names(&inputs, &[], &dims).unwrap();
+    let found = Planner::new().search(&tree, Duration::from_secs(1), Seed(1)).unwrap();
+    assert!(found.cost().log2_size <= 2.0, "{found}");
+    let many: Vec<Vec<String>> = (0..100_000).map(|t| vec![t.to_string(), (t + 1).to_string()]).collect();
+    let dims = (0..=100_000).map(|t| (t.to_string(), 2)).collect();
+    let chain = Equation::from_names(&many, &[], &dims).unwrap();
+    assert!(matches!(Planner::new().search(&chain, LONG, Seed(1)), Err(Error::Room { .. })));
+    // One tensor with very many indices, all of them open and twice.
+    let names: Vec<String> = (0..100_000).map(|i| i.to_string()).collect();
+    let dims = names.iter().map(|name| (name.clone(), 1)).collect();
+    let wide = Equation::from_names(&[names.clone()], &[names.clone(), names].concat(), &dims).unwrap();
+    let plan = Planner::new().search(&wide, LONG, Seed(1)).unwrap();
+    assert_eq!(Plan::from_json(plan.to_json().to_string()).unwrap(), plan);
+}

@@ -415,7 +415,8 @@ impl Contract {
                 "tensors": plan.tree().leaves(), "indices": plan.equation().indices(),
                 "log2_flops": number(cost.log2_flops), "log2_size": number(cost.log2_size),
                 "log2_write": number(cost.log2_write), "peak_bytes": plan.peak_bytes(kind), "slices": plan.slices(),
-                "log2_slices": number(cost.log2_slices), "plan_seconds": number(planned),
+                "log2_slices": number(cost.log2_slices), "log2_overhead": number(plan.log2_overhead()),
+                "plan_seconds": number(planned),
                 "seconds": number(planned + done.map_or(0.0, |done| done.value.seconds)),
             });
             if let Some(done) = done {
@@ -432,6 +433,10 @@ impl Contract {
         table.row(["largest intermediate".to_owned(), format!("2^{:.2} elements", cost.log2_size)]);
         table.row([format!("peak memory ({kind})"), format!("{:.4} GB", plan.peak_bytes(kind) as f64 / 1e9)]);
         table.row(["slices".to_owned(), plan.slices().to_string()]);
+        if !plan.sliced().is_empty() {
+            let times = format!("2^{:.2} times the multiplications", plan.log2_overhead());
+            table.row(["overhead of slicing".to_owned(), times]);
+        }
         table.row(["seconds to plan".to_owned(), format!("{planned:.3}")]);
         if let Some(done) = done {
             table.row(["GFLOP/s".to_owned(), format!("{:.2}", done.gflops(kind))]);

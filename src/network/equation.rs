@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::unique::check_keys;
 use crate::error::{Error, Result};
 
 /// The indices of every tensor of a network, the dimension of every index, and the indices that stay open.
@@ -40,7 +41,9 @@ struct Indices {
 impl Indices {
     fn add(&mut self, name: &str, dim: u64, tensor: usize) -> Result<usize> {
         if dim == 0 {
-            return Err(Error::Empty { what: format!("index '{name}' (dimension 0) of tensor {tensor}") });
+            return Err(Error::Empty {
+                what: format!("index '{}' (dimension 0) of tensor {tensor}", name.escape_debug()),
+            });
         }
         let number = match self.numbers.entry(name.to_owned()) {
             Entry::Vacant(place) => {
@@ -53,6 +56,7 @@ impl Indices {
         };
         if self.dims[number] != dim {
             let (other, known) = (self.first[number], self.dims[number]);
+            let name = name.escape_debug();
             let what = format!("index '{name}' has dimension {known} on tensor {other} and {dim} on tensor {tensor}");
             return Err(Error::Leg { what: format!("{what}: they have to agree") });
         }
@@ -106,6 +110,7 @@ impl Equation {
             for name in names {
                 let name = name.as_ref();
                 let Some(&dim) = dims.get(name) else {
+                    let name = name.escape_debug();
                     let what = format!("index '{name}' of tensor {tensor} has no dimension: add it to the sizes");
                     return Err(Error::Format { what });
                 };
@@ -125,6 +130,7 @@ impl Equation {
     /// [`Error::Format`] for text that is no such JSON; as [`from_names`](Self::from_names) otherwise.
     pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self> {
         let format = |what: String| Error::Format { what };
+        check_keys(text.as_ref())?;
         let json: Value =
             serde_json::from_slice(text.as_ref()).map_err(|e| format(format!("no JSON of a network: {e}")))?;
         let field = |name: &str| {
@@ -156,7 +162,8 @@ impl Equation {
         for (name, value) in sizes {
             let Some(dim) = value.as_u64() else {
                 return Err(format(format!(
-                    "the size of index '{name}' is {value}: a whole number from 1 to {} is needed",
+                    "the size of index '{}' is {value}: a whole number from 1 to {} is needed",
+                    name.escape_debug(),
                     u64::MAX
                 )));
             };
@@ -181,7 +188,10 @@ impl Equation {
         }
         let output = output.iter().map(|name| {
             indices.numbers.get(name).copied().ok_or_else(|| Error::Format {
-                what: format!("output index '{name}' is on no tensor: take it out of the output or put it on one"),
+                what: format!(
+                    "output index '{}' is on no tensor: take it out of the output or put it on one",
+                    name.escape_debug()
+                ),
             })
         });
         let output = output.collect::<Result<Vec<_>>>()?;
@@ -338,6 +348,14 @@ mod tests {
             (Equation::from_json("{"), "no JSON of a network"),
             (Equation::from_json("[".repeat(100_000)), "no JSON of a network"),
             (Equation::from_json("[]"), "no field 'inputs'"),
+            (
+                Equation::from_json(r#"{"inputs": ["a"], "output": [], "size_dict": {"a": 2, "a": 3}}"#),
+                "key 'a' occurs twice",
+            ),
+            (
+                Equation::from_json(r#"{"inputs": [["a\nb"]], "output": [], "size_dict": {}}"#),
+                r"index 'a\nb' of tensor 0",
+            ),
             (Equation::from_json(r#"{"inputs": 3}"#), "'inputs' is no list"),
             (
                 Equation::from_json(r#"{"inputs": [], "output": [], "size_dict": {}}"#),

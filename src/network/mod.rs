@@ -20,6 +20,7 @@ mod cost;
 mod equation;
 mod execute;
 mod gradient;
+mod measure;
 #[allow(clippy::module_inception)]
 mod network;
 mod order;
@@ -30,6 +31,7 @@ mod search;
 mod simplify;
 mod slices;
 mod tree;
+mod unique;
 
 pub use compress::{
     Approximate, Belief, BeliefPropagation, Compressed, CompressedCost, CompressedPlan, Gauge, Gauged, Timing,

@@ -1,5 +1,6 @@
 //! A plan: an order, the indices that are sliced, and what it all costs.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde_json::{Value, json};
@@ -54,13 +55,15 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::Shape`] if the tree has another number of tensors than the equation, [`Error::Setting`] if a sliced
-    /// index does not exist or is named twice.
+    /// index does not exist or is named twice, [`Error::Room`] for more tensors and indices than can be planned.
     pub fn new(equation: &Equation, tree: &ContractionTree, sliced: &[usize]) -> Result<Self> {
         if tree.leaves() != equation.tensors() {
             return Err(Error::shape("the tensors of a contraction order", tree.leaves(), equation.tensors()));
         }
-        for (place, &index) in sliced.iter().enumerate() {
-            if index >= equation.indices() || sliced[..place].contains(&index) {
+        Graph::check(equation)?;
+        let mut named = vec![false; equation.indices()];
+        for &index in sliced {
+            if index >= equation.indices() || std::mem::replace(&mut named[index], true) {
                 return Err(Error::setting("sliced index", index, "name indices of the network, each once"));
             }
         }
@@ -108,6 +111,18 @@ impl Plan {
     #[must_use]
     pub fn cost(&self) -> &Cost {
         &self.cost
+    }
+
+    /// `log2` of how many times the multiplications of the same order without slices are done; zero for no slices.
+    #[must_use]
+    pub fn log2_overhead(&self) -> f64 {
+        if self.sliced.is_empty() {
+            return 0.0;
+        }
+        let graph = Graph::new(&self.equation, &[], false);
+        let whole = State::new(&graph, Objective::Flops, Bare::new(&self.tree)).total_flops();
+        // Of a single tensor nothing is multiplied.
+        if whole.is_finite() { self.cost.log2_flops - whole } else { 0.0 }
     }
 
     /// The cost of each step of the order, within one slice.
@@ -164,9 +179,11 @@ impl Plan {
             return Err(Error::Format { what });
         }
         let equation = Equation::from_json(text)?;
+        let numbers: HashMap<&str, usize> =
+            equation.names().iter().enumerate().map(|(number, name)| (name.as_str(), number)).collect();
         let sliced = stored.sliced.iter().map(|name| {
-            equation.names().iter().position(|other| other == name).ok_or_else(|| Error::Format {
-                what: format!("the contraction plan slices index '{name}', which no tensor has"),
+            numbers.get(name.as_str()).copied().ok_or_else(|| Error::Format {
+                what: format!("the contraction plan slices index '{}', which no tensor has", name.escape_debug()),
             })
         });
         let sliced = sliced.collect::<Result<Vec<_>>>()?;
@@ -193,12 +210,18 @@ impl fmt::Display for Plan {
 pub(super) fn copied_leaves(equation: &Equation, sliced: &[usize]) -> Vec<bool> {
     let mut count = vec![0_usize; equation.indices()];
     equation.inputs().iter().flatten().for_each(|&i| count[i] += 1);
-    let copied = |input: &Vec<usize>| {
-        input.iter().enumerate().any(|(place, i)| {
-            sliced.contains(i) || input[..place].contains(i) || (count[*i] == 1 && !equation.output().contains(i))
-        })
-    };
-    equation.inputs().iter().map(copied).collect()
+    let (mut open, mut cut) = (vec![false; equation.indices()], vec![false; equation.indices()]);
+    equation.output().iter().for_each(|&i| open[i] = true);
+    sliced.iter().for_each(|&i| cut[i] = true);
+    // The last tensor in which an index was met.
+    let mut met = vec![usize::MAX; equation.indices()];
+    let mut copied = Vec::with_capacity(equation.tensors());
+    for (tensor, input) in equation.inputs().iter().enumerate() {
+        let changes =
+            |&i: &usize| std::mem::replace(&mut met[i], tensor) == tensor || cut[i] || (count[i] == 1 && !open[i]);
+        copied.push(input.iter().any(changes));
+    }
+    copied
 }
 
 /// The elements of the two operands of a step, in any order of memory, and of what becomes of them.

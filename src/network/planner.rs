@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::cost::Objective;
 use super::equation::Equation;
-use super::order::{Bare, Sliced, Slicing};
+use super::order::{Bare, Graph, Sliced, Slicing};
 use super::plan::Plan;
 use super::search::{Search, best_of_all};
 use crate::error::{Error, Result};
@@ -122,6 +122,7 @@ impl Planner {
     /// ```
     pub fn optimal(&self, equation: &Equation) -> Result<Plan> {
         self.objective.check()?;
+        Graph::check(equation)?;
         if self.memory != Memory::Unlimited {
             return Err(Error::setting("memory limit", "set", "leave it out for the best order, or use `search`"));
         }
@@ -137,9 +138,10 @@ impl Planner {
     ///
     /// # Errors
     /// [`Error::Setting`] for an objective or limit that makes no sense, [`Error::Memory`] if no slicing keeps within
-    /// the memory.
+    /// the memory, [`Error::Room`] for more tensors and indices than can be planned.
     pub fn search(&self, equation: &Equation, time: Duration, seed: Seed) -> Result<Plan> {
         self.objective.check()?;
+        Graph::check(equation)?;
         if self.patience.is_nan() {
             return Err(Error::setting("patience", self.patience, "give a number, or infinity"));
         }

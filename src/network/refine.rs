@@ -21,7 +21,8 @@ impl Planner {
     /// milliseconds for thousands of tensors, and is often good on trees and sparse networks. No limit of memory is kept.
     ///
     /// # Errors
-    /// [`Error::Setting`] for an objective that makes no sense.
+    /// [`Error::Setting`] for an objective that makes no sense, [`Error::Room`] for more tensors and indices than can be
+    /// planned.
     pub fn greedy(&self, equation: &Equation) -> Result<Plan> {
         self.start(equation, Family::Greedy, 0, Seed(0))
     }
@@ -117,6 +118,7 @@ impl Planner {
 
     fn start(&self, equation: &Equation, family: Family, number: u64, seed: Seed) -> Result<Plan> {
         self.what().check()?;
+        Graph::check(equation)?;
         let graph = Graph::new(equation, &[], true);
         let bare = start(&graph, family, number, seed, self.what(), &mut Subsets::default(), None);
         Plan::new(equation, &bare.tree(), &[])

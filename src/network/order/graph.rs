@@ -4,6 +4,7 @@
 //! and `b`: an index of `a` is open on whatever is made of `a` and `y` if and only if something else has it, that is if
 //! it is on `b` or open on `v`. So `legs(a y) = (legs(a) | legs(y)) & (legs(b) | legs(v))`, with hyperedges too.
 
+use crate::error::{Error, Result};
 use crate::network::Equation;
 
 /// Indices of one dimension get words of their own from this many on, so that a size is a count of bits.
@@ -45,6 +46,20 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
+    /// Refuses networks whose sets, one bit for each index in each tensor and each result, take more than a gibibyte.
+    pub(crate) fn check(equation: &Equation) -> Result<()> {
+        const MOST: usize = 1 << 30;
+        let words = equation.indices() / 64 + 12;
+        if words.saturating_mul(16).saturating_mul(equation.tensors()) > MOST {
+            return Err(Error::Room {
+                what: format!("a plan for {} tensors with {} indices", equation.tensors(), equation.indices()),
+                needed: "more than a gibibyte for the sets of indices of its steps".into(),
+                way_out: "contract parts of the network first".into(),
+            });
+        }
+        Ok(())
+    }
+
     /// The graph of an equation without the indices `sliced`; with `fuse`, indices on the same tensors are one.
     pub(crate) fn new(equation: &Equation, sliced: &[usize], fuse: bool) -> Self {
         let mut indices: Vec<Index> = equation
