@@ -557,10 +557,11 @@ impl Reader<'_, '_> {
                 let what = format!("gate {} takes qubit {} twice", call.name, self.circuit.qubit_name(pair[0]));
                 return Err(call.at.error(what));
             }
+            let constants = &self.constants;
+            let sequence = call.expand(&qubits, &|name| constants.get(name).cloned())?;
             self.steps = self.steps.saturating_add(call.size());
             self.step(call.at)?;
-            let constants = &self.constants;
-            for (gate, on) in call.expand(&qubits, &|name| constants.get(name).cloned())? {
+            for (gate, on) in sequence {
                 let operation = Operation::Gate { gate, qubits: on };
                 let condition = self.condition;
                 self.circuit.push(Instruction { operation, condition }).map_err(|e| call.at.place(e))?;
