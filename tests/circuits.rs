@@ -564,7 +564,7 @@ fn drawings_have_every_gate_in_its_place() {
     circuit.h(0).unwrap().cx(0, 2).unwrap().rz(FRAC_PI_2, 1).unwrap().swap(1, 2).unwrap().measure(0, 0).unwrap();
     let text = circuit_text(&circuit, 80).unwrap();
     let expected = "\
-q[0]: ─┤h├─●──┤M c[0]├──
+q[0]: ─┤h├─●─┤M c[0]├────
            │
 q[1]: ─────┼─┤rz(π/2)├─×─
            │           │

@@ -174,6 +174,20 @@ fn circuits_of_the_qasm_set() {
         match name {
             // 1 + 15 with four bits and a carry.
             "adder_n10" => assert_eq!(run(10).into_keys().collect::<Vec<_>>(), ["00001"]),
+            "qft_n18" => {
+                // Of a basis state, qubit 0 most significant; there are no swaps, so the outcome has its bits reversed.
+                let (n, x) = (18, 0b10_1101_0011_0001_0110_usize);
+                let mut prepared = circuit.emptied();
+                (0..n).filter(|q| x >> (n - 1 - q) & 1 == 1).for_each(|q| drop(prepared.x(q).map(|_| ())));
+                prepared.append(&circuit).unwrap();
+                let state = Statevector::<f64>::new().state(&prepared).unwrap();
+                for k in (0..1 << n).step_by(37) {
+                    let reversed = (k as u32).reverse_bits() as usize >> (32 - n);
+                    let turn = ((x * k) % (1 << n)) as f64 / f64::from(1 << n);
+                    let expected = num_complex::Complex64::cis(std::f64::consts::TAU * turn) / 512.0;
+                    assert!((state.amplitude(reversed) - expected).norm() < 1e-12, "{k}");
+                }
+            }
             "wstate_n3" => assert_eq!(run(200).into_keys().collect::<Vec<_>>(), ["001", "010", "100"]),
             _ => {}
         }

@@ -144,12 +144,9 @@ pub fn circuit_text(circuit: &Circuit, width: usize) -> Result<String> {
             let mut joined = vec![false; qubits];
             for item in &by_column[column] {
                 let barrier = item.marks.iter().all(|(_, mark)| *mark == Mark::Barrier);
-                for qubit in item.low..item.high {
-                    joined[qubit] |= !barrier;
-                }
-                for qubit in item.low..=item.high {
-                    cells[qubit] = (!barrier).then(|| "┼".to_owned());
-                }
+                joined[item.low..item.high].iter_mut().for_each(|joined| *joined |= !barrier);
+                let crossed = (!barrier).then(|| "┼".to_owned());
+                cells[item.low..=item.high].fill(crossed);
                 item.marks.iter().for_each(|(qubit, mark)| cells[*qubit] = Some(text(mark)));
             }
             let size = widths[column];

@@ -81,7 +81,7 @@ impl Circuit {
 
 /// Adds a row and those of which its definition is made, these first.
 fn define(row: &'static GateRow, defined: &mut Vec<&'static GateRow>) {
-    if row.qelib && row.name != "sxdg" || defined.contains(&row) {
+    if row.qelib || defined.contains(&row) {
         return;
     }
     let words: BTreeSet<&str> =

@@ -18,7 +18,7 @@ pub(super) enum Expression {
     Number(f64),
     Name(String),
     Negated(Box<Expression>),
-    Call(fn(f64) -> f64, Box<Expression>),
+    Call(Function, Box<Expression>),
     Binary(Binary, Box<Expression>, Box<Expression>),
 }
 
@@ -26,7 +26,9 @@ pub(super) enum Expression {
 const MAX_DEPTH: usize = 100;
 const MAX_PARTS: usize = 1000;
 
-const FUNCTIONS: [(&str, fn(f64) -> f64); 11] = [
+type Function = fn(f64) -> f64;
+
+const FUNCTIONS: [(&str, Function); 11] = [
     ("sin", f64::sin),
     ("cos", f64::cos),
     ("tan", f64::tan),

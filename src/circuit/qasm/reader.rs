@@ -1,9 +1,11 @@
 //! Statements to a circuit.
 
-use std::collections::{BTreeSet, HashMap};
-use std::rc::Rc;
+mod definition;
+mod flow;
 
-use super::call::{Call, Definition, Modifier, Target, canonical, same_as_row, undefined};
+use std::collections::HashMap;
+
+use super::call::{Call, Modifier, Target, undefined};
 use super::expression::Expression;
 use super::lexer::{Cursor, Word};
 use super::{Include, Position, QELIB1};
@@ -325,167 +327,6 @@ impl Reader<'_, '_> {
             .try_for_each(|i| self.add(Operation::Measure { qubit: qubits.start + i, bit: bits.start + i }, qubits.at))
     }
 
-    fn conditional(&mut self, cursor: &mut Cursor) -> Result<()> {
-        let at = cursor.at();
-        cursor.take();
-        if self.condition.is_some() {
-            return Err(at.error("an if within an if is not read here"));
-        }
-        cursor.expect("(")?;
-        let negated = self.version == 3 && cursor.accept("!");
-        let bits = self.operand(cursor, false)?;
-        let value = if cursor.accept("==") {
-            let at = cursor.at();
-            match cursor.take() {
-                Word::Integer(value) => value,
-                Word::Name(name) if self.version == 3 && name == "true" => 1,
-                Word::Name(name) if self.version == 3 && name == "false" => 0,
-                Word::Name(name) if self.constants.contains_key(&name) => {
-                    cursor.next -= 1;
-                    self.integer(cursor)? as u64
-                }
-                other => return Err(at.error(format!("expected an integer, found {}", other.shown()))),
-            }
-        } else if self.version == 3 && bits.size == 1 {
-            1
-        } else {
-            return Err(cursor.at().error(format!("expected '==', found {}", cursor.peek().shown())));
-        };
-        if negated && bits.size > 1 {
-            return Err(at.error("'!' before more than one bit"));
-        }
-        cursor.expect(")")?;
-        let value = if negated { u64::from(value == 0) } else { value };
-        self.condition = Some(Condition { start: bits.start, size: bits.size, value });
-        let allowed = ["measure", "reset", "barrier", "for"];
-        let done = match cursor.peek() {
-            Word::Symbol("{") if self.version == 3 => self.block(cursor),
-            Word::Name(name) if self.version == 2 && !allowed.contains(&name.as_str()) => self.gates(cursor),
-            _ => self.statement(cursor),
-        };
-        self.condition = None;
-        done?;
-        if self.version == 3 && cursor.is_name("else") {
-            return Err(cursor.at().error("'else' is not read here; write a second if"));
-        }
-        Ok(())
-    }
-
-    fn block(&mut self, cursor: &mut Cursor) -> Result<()> {
-        self.deeper(cursor.at())?;
-        cursor.expect("{")?;
-        while !cursor.accept("}") {
-            self.statement(cursor)?;
-        }
-        self.depth -= 1;
-        Ok(())
-    }
-
-    /// `const int n = 4;`, `input float[64] theta;`
-    fn constant(&mut self, cursor: &mut Cursor) -> Result<()> {
-        let input = cursor.is_name("input");
-        cursor.take();
-        let at = cursor.at();
-        let kind = cursor.name("a type")?;
-        if !["int", "uint", "float", "angle"].contains(&kind.as_str()) {
-            return Err(
-                at.error(format!("a constant of type '{}': int, uint, float and angle are read", quoted(&kind)))
-            );
-        }
-        if cursor.accept("[") {
-            self.integer(cursor)?;
-            cursor.expect("]")?;
-        }
-        let at = cursor.at();
-        let name = cursor.name("a name")?;
-        let taken = self.constants.contains_key(&name)
-            || self.circuit.qubit_registers().iter().chain(self.circuit.bit_registers()).any(|r| r.name == name);
-        if taken {
-            return Err(at.error(format!("'{}' is declared twice", quoted(&name))));
-        }
-        let value = if input {
-            Parameter::symbol(name.clone())
-        } else {
-            cursor.expect("=")?;
-            self.value(cursor)?
-        };
-        cursor.expect(";")?;
-        self.constants.insert(name, value);
-        Ok(())
-    }
-
-    /// `for int i in [0:3] { .. }`, `for i in {1, 2} ..`
-    fn repeated(&mut self, cursor: &mut Cursor) -> Result<()> {
-        let at = cursor.at();
-        cursor.take();
-        if matches!(cursor.second(), Word::Name(_) | Word::Symbol("["))
-            && !matches!(cursor.second(), Word::Name(n) if n == "in")
-        {
-            cursor.take();
-            if cursor.accept("[") {
-                self.integer(cursor)?;
-                cursor.expect("]")?;
-            }
-        }
-        let named_at = cursor.at();
-        let name = cursor.name("a variable")?;
-        if self.constants.contains_key(&name) {
-            return Err(named_at.error(format!("'{}' is declared already", quoted(&name))));
-        }
-        if !cursor.is_name("in") {
-            return Err(cursor.at().error(format!("expected 'in', found {}", cursor.peek().shown())));
-        }
-        cursor.take();
-        let mut values = Vec::new();
-        if cursor.accept("[") {
-            let first = self.signed(cursor)?;
-            cursor.expect(":")?;
-            let (mut step, mut last) = (1, self.signed(cursor)?);
-            if cursor.accept(":") {
-                (step, last) = (last, self.signed(cursor)?);
-            }
-            cursor.expect("]")?;
-            if step == 0 {
-                return Err(at.error("a range with step 0"));
-            }
-            let count = (last - first)
-                .checked_div(step)
-                .map_or(0, |n| if (last - first).signum() * step.signum() < 0 { 0 } else { n + 1 });
-            if count > MAX_STEPS as i64 {
-                return Err(at.error(format!("a loop of {count} turns: at most {MAX_STEPS}")));
-            }
-            values.extend((0..count).map(|i| (first + i * step) as f64));
-        } else {
-            cursor.expect("{")?;
-            loop {
-                values.push(self.signed(cursor)? as f64);
-                if !cursor.accept(",") {
-                    break;
-                }
-            }
-            cursor.expect("}")?;
-        }
-        self.deeper(at)?;
-        let (start, mut end) = (cursor.next, None);
-        for value in values {
-            self.step(at)?;
-            self.constants.insert(name.clone(), value.into());
-            cursor.next = start;
-            if cursor.is("{") {
-                self.block(cursor)?
-            } else {
-                self.statement(cursor)?
-            }
-            end = Some(cursor.next);
-        }
-        self.constants.remove(&name);
-        self.depth -= 1;
-        if end.is_none() {
-            skip(cursor)?;
-        }
-        Ok(())
-    }
-
     /// A gate up to its qubits.
     fn call(&self, cursor: &mut Cursor) -> Result<Call> {
         let mut modifiers = Vec::new();
@@ -557,109 +398,17 @@ impl Reader<'_, '_> {
                 let what = format!("gate {} takes qubit {} twice", call.name, self.circuit.qubit_name(pair[0]));
                 return Err(call.at.error(what));
             }
+            let constants = &self.constants;
+            let sequence = call.expand(&qubits, &|name| constants.get(name).cloned())?;
             self.steps = self.steps.saturating_add(call.size());
             self.step(call.at)?;
-            let constants = &self.constants;
-            for (gate, on) in call.expand(&qubits, &|name| constants.get(name).cloned())? {
+            for (gate, on) in sequence {
                 let operation = Operation::Gate { gate, qubits: on };
                 let condition = self.condition;
                 self.circuit.push(Instruction { operation, condition }).map_err(|e| call.at.place(e))?;
             }
         }
         Ok(())
-    }
-
-    fn definition(&mut self, cursor: &mut Cursor) -> Result<()> {
-        let opaque = cursor.is_name("opaque");
-        cursor.take();
-        let at = cursor.at();
-        let name = cursor.name("the name of a gate")?;
-        let mut parameters = Vec::new();
-        if cursor.accept("(") && !cursor.accept(")") {
-            parameters = names(cursor, "a parameter")?;
-            cursor.expect(")")?;
-        }
-        let qubits = names(cursor, "a qubit")?;
-        if parameters.len().max(qubits.len()) > MAX_NAMES {
-            return Err(at.error(format!("gate {name} has more than {MAX_NAMES} parameters or qubits")));
-        }
-        let mut seen = BTreeSet::new();
-        if let Some(twice) = parameters.iter().chain(&qubits).find(|n| !seen.insert(n.as_str())) {
-            return Err(at.error(format!("gate {name} has '{}' twice", quoted(twice))));
-        }
-        let mut body = Vec::new();
-        let mut form = Vec::new();
-        if opaque {
-            cursor.expect(";")?;
-        } else {
-            cursor.expect("{")?;
-            let start = cursor.next;
-            while !cursor.is("}") {
-                self.step(cursor.at())?;
-                let barrier = cursor.is_name("barrier");
-                let call = if barrier {
-                    cursor.take();
-                    None
-                } else {
-                    Some(self.call(cursor)?)
-                };
-                let places_at = cursor.at();
-                let on = match &call {
-                    Some(call) if call.qubits() == 0 => Vec::new(),
-                    _ if cursor.is(";") => Vec::new(),
-                    _ => names(cursor, "a qubit")?,
-                };
-                cursor.expect(";")?;
-                let mut places = Vec::new();
-                for qubit in &on {
-                    let place = qubits.iter().position(|q| q == qubit);
-                    let what = || format!("gate {name} has no qubit '{}'", quoted(qubit));
-                    let place = place.ok_or_else(|| places_at.error(what()))?;
-                    if !barrier && places.contains(&place) {
-                        return Err(places_at.error(format!("a gate takes qubit '{}' twice", quoted(qubit))));
-                    }
-                    places.push(place);
-                }
-                // A barrier changes nothing, and the gate is expanded anyway.
-                let Some(call) = call else { continue };
-                if call.qubits() != places.len() {
-                    let what =
-                        format!("gate {} acts on {} qubits, {} are given", call.name, call.qubits(), places.len());
-                    return Err(call.at.error(what));
-                }
-                for argument in &call.arguments {
-                    // Names are checked where they stand, with any value.
-                    let known = |n: &str| parameters.iter().any(|p| p == n) || self.constants.contains_key(n);
-                    check_names(argument, &known).map_err(|why| call.at.error(why))?;
-                }
-                body.push((call, places));
-            }
-            if gate_named(&name).is_some() {
-                form = canonical(cursor.since(start), &parameters, &qubits);
-            }
-            cursor.expect("}")?;
-        }
-        let target = match same_as_row(&name, &form, parameters.len(), qubits.len()) {
-            Some(row) => Target::Row(row),
-            None => {
-                let definition = Definition::new(parameters, qubits.len(), body, opaque);
-                Target::Defined(Rc::new(definition.map_err(|why| at.error(why))?))
-            }
-        };
-        self.definitions.insert(name, target);
-        Ok(())
-    }
-}
-
-fn check_names(expression: &Expression, known: &dyn Fn(&str) -> bool) -> Result<(), String> {
-    match expression {
-        Expression::Number(_) => Ok(()),
-        Expression::Name(name) => {
-            let constant = matches!(name.as_str(), "pi" | "π" | "tau" | "τ" | "euler" | "ℇ");
-            if constant || known(name) { Ok(()) } else { Err(format!("undefined parameter '{}'", quoted(name))) }
-        }
-        Expression::Negated(inner) | Expression::Call(_, inner) => check_names(inner, known),
-        Expression::Binary(_, left, right) => check_names(left, known).and_then(|()| check_names(right, known)),
     }
 }
 
@@ -669,24 +418,4 @@ fn names(cursor: &mut Cursor, what: &str) -> Result<Vec<String>> {
         list.push(cursor.name(what)?);
     }
     Ok(list)
-}
-
-/// Passes a statement or a block without doing it.
-fn skip(cursor: &mut Cursor) -> Result<()> {
-    let mut depth = 0_usize;
-    loop {
-        let at = cursor.at();
-        match cursor.take() {
-            Word::Symbol("{") => depth += 1,
-            Word::Symbol("}") => {
-                depth = depth.saturating_sub(1);
-                if depth == 0 {
-                    return Ok(());
-                }
-            }
-            Word::Symbol(";") if depth == 0 => return Ok(()),
-            Word::End => return Err(at.error("the loop has no end")),
-            _ => {}
-        }
-    }
 }

@@ -3,6 +3,9 @@
 //! Where a bit below [`LOW`] takes part, amplitudes are still worked at [`LANES`] at a time: elements of the matrix then
 //! differ from lane to lane, and a low target pairs lanes of the same vector.
 
+// Lanes are counted: several arrays of the same length go side by side.
+#![allow(clippy::needless_range_loop)]
+
 use crate::scalar::Real;
 
 pub(super) const LOW: usize = 3;
@@ -176,7 +179,7 @@ fn paired_blocks<T: Real, const FMA: bool>(
     let mut m = [[zero; LANES]; 4];
     for lane in 0..LANES {
         let from = if lane_acts(gate, lane) { matrix } else { &identity };
-        (0..4).for_each(|e| m[e][lane] = from[e]);
+        m.iter_mut().zip(from).for_each(|(row, element)| row[lane] = *element);
     }
     let high = (gate.mask | 1 << target) & !(LANES - 1);
     let fixed: Vec<usize> = bits_of(high).collect();

@@ -65,11 +65,8 @@ pub(super) fn plan(ops: &[Op], qubits: usize) -> Vec<Stage> {
         }
         left = over;
         // What is not needed is filled up from below, for longer runs.
-        for position in 0..qubits {
-            if count < BLOCK && !held[position] {
-                held[position] = true;
-                count += 1;
-            }
+        for position in held.iter_mut().filter(|held| !**held).take(BLOCK - count) {
+            *position = true;
         }
         let positions = (0..qubits).filter(|&position| held[position]).collect();
         stages.push(Stage { positions, ops: taken });
