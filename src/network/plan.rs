@@ -1,6 +1,6 @@
 //! A plan: an order, the indices that are sliced, and what it all costs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 
 use serde_json::{Value, json};
