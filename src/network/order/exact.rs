@@ -268,10 +268,10 @@ impl<'g> Exact<'g> {
             let rest = set ^ low;
             let mut part = rest;
             while part != 0 {
-                if let (Some(a), Some(b)) = (self.table.get(part), self.table.get(set ^ part)) {
-                    if self.joined(&self.entries[a as usize], &self.entries[b as usize]) {
-                        self.join(a, b, level, cap);
-                    }
+                if let (Some(a), Some(b)) = (self.table.get(part), self.table.get(set ^ part))
+                    && self.joined(&self.entries[a as usize], &self.entries[b as usize])
+                {
+                    self.join(a, b, level, cap);
                 }
                 part = (part - 1) & rest;
             }

@@ -23,8 +23,12 @@ pub(crate) fn reduce(graph: &Graph) -> Reduced {
     let mut made = Vec::new();
     let mut waiting: Vec<u32> = (0..n as u32).rev().collect();
     let mut queued = vec![true; n];
-    while let Some(t) = waiting.pop() {
-        queued[t as usize] = false;
+    // Matrices wait until nothing else fits: a vector may still come that makes a vector of one, and costs less.
+    let mut matrices: Vec<u32> = Vec::new();
+    while let Some((t, patient)) = waiting.pop().map(|t| (t, true)).or_else(|| matrices.pop().map(|t| (t, false))) {
+        if patient {
+            queued[t as usize] = false;
+        }
         if !alive[t as usize] {
             continue;
         }
@@ -34,7 +38,7 @@ pub(crate) fn reduce(graph: &Graph) -> Reduced {
         }
         near.sort_unstable();
         near.dedup();
-        let mut best: Option<(f64, u32, Vec<u64>)> = None;
+        let (mut best, mut waits): (Option<(f64, u32, Vec<u64>)>, bool) = (None, false);
         for u in near {
             let (a, b) = (&sets[t as usize], &sets[u as usize]);
             let mut result: Vec<u64> = (0..words).map(|w| a[w] | b[w]).collect();
@@ -51,15 +55,22 @@ pub(crate) fn reduce(graph: &Graph) -> Reduced {
             let within = |set: &[u64]| result.iter().zip(set).all(|(r, s)| r & !s == 0);
             let new = graph.size(&result);
             // A matrix may change one index for another; what is left is as large as the neighbour was.
-            let small = graph.size(b) + 1e-9 >= new && bits_of(a).count() <= 2;
-            if within(a) || within(b) || small {
+            let matrix = graph.size(b) + 1e-9 >= new && bits_of(a).count() <= 2;
+            let fits = within(a) || within(b);
+            waits |= matrix && !fits && patient;
+            if fits || (matrix && !patient) {
                 let cost = graph.size_by(|w| a[w] | b[w]);
                 if best.as_ref().is_none_or(|(least, ..)| cost < *least) {
                     best = Some((cost, u, result));
                 }
             }
         }
-        let Some((_, u, result)) = best else { continue };
+        let Some((_, u, result)) = best else {
+            if waits {
+                matrices.push(t);
+            }
+            continue;
+        };
         let node = sets.len() as u32;
         for old in [t, u] {
             alive[old as usize] = false;
