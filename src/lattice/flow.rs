@@ -189,6 +189,10 @@ pub(super) fn run<A: Flow>(
     })
 }
 
+/// The share of the largest value of a Gram tensor below which vectors are dropped on a tape: about where singular
+/// values count as vanishing there, well above rounding and of no weight.
+const GRAM_CUTOFF: f64 = 1e-11;
+
 /// What stands where the norm of a tensor is zero or infinite.
 fn no_norm<T: Scalar>(t: &Tensor<T>) -> Error {
     Error::NotFinite { what: format!("ln of the norm of {t}, which is zero or infinite: it is") }
@@ -292,7 +296,8 @@ impl<'t, T: Scalar> Flow for Var<'t, T> {
     fn leading(&self, left: &[&str], bond: &str, cut: &Truncation) -> Result<(Self, f64)> {
         // How many are kept is decided by the roots, which the rule of the factorisation does not know.
         let plain = block_svd(self.value(), left, bond, cut, Spectrum::Roots)?;
-        let f = self.svd(left, bond, &Truncation::none().max_bond(plain.s.len()))?;
+        // Values of a Gram tensor that are near its rounding have no vectors of their own, and no derivative.
+        let f = self.svd(left, bond, &Truncation::none().max_bond(plain.s.len()).cutoff(GRAM_CUTOFF))?;
         Ok((f.u, plain.discarded_weight))
     }
 
