@@ -326,7 +326,8 @@ fn large_networks_are_planned_in_time_or_refused() {
     // One tensor with very many indices, all of them open and twice.
     let names: Vec<String> = (0..100_000).map(|i| i.to_string()).collect();
     let dims = names.iter().map(|name| (name.clone(), 1)).collect();
-    let wide = Equation::from_names(&[names.clone()], &[names.clone(), names].concat(), &dims).unwrap();
+    let twice = [&names[..], &names[..]].concat();
+    let wide = Equation::from_names(std::slice::from_ref(&names), &twice, &dims).unwrap();
     let plan = Planner::new().search(&wide, LONG, Seed(1)).unwrap();
     assert_eq!(Plan::from_json(plan.to_json().to_string()).unwrap(), plan);
 }
