@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 
 use super::Exit;
-use super::contract::Bytes;
+use super::options::Bytes;
 use super::output::{number, print, print_json, writable, write_text};
 use crate::autodiff::{Tape, Var};
 use crate::error::{Error, Result};
