@@ -4,6 +4,7 @@
 //! values over a matrix.
 
 use super::op::Op;
+use super::reduce::sound;
 use super::tape::Var;
 use crate::error::{Error, Result};
 use crate::scalar::{Real, Scalar};
@@ -102,12 +103,7 @@ fn joined<'t, T: Scalar>(
     if g.at.is_some() || v.at.is_some() {
         return noted(&v);
     }
-    let slope = g.value.zip_with(&v.value, f)?;
-    if slope.is_finite() {
-        Ok(g.tape.fixed(slope))
-    } else {
-        Err(Error::NotFinite { what: format!("the derivative at {}", v.value) })
-    }
+    Ok(g.tape.fixed(sound("the derivative", &v.value, g.value.zip_with(&v.value, f)?)?))
 }
 
 impl<'t, T: Scalar> Var<'t, T> {

@@ -106,7 +106,8 @@ impl Planner {
     /// Up to 14 tensors every order is considered; up to 64, every order in which only tensors are contracted that share
     /// an index (or parts of the network that share nothing). How far that goes depends on the network: about 20 tensors
     /// that all share indices, 40 and more along a chain or ring. For [`Objective::Size`] the multiplications are the
-    /// fewest that the smallest size allows.
+    /// fewest that the smallest size allows. For [`Objective::Peak`] it is the best by a model in which a step holds its
+    /// operands, a copy of each and the result; what a plan takes ([`Cost::log2_peak`](super::Cost::log2_peak)) may be less.
     ///
     /// # Errors
     /// [`Error::Room`] for a network that is too large for it; then use [`search`](Self::search).

@@ -87,6 +87,38 @@ pub fn counted(equation: &Equation, tree: &ContractionTree, sliced: &[usize]) ->
     (flops * slices, largest)
 }
 
+/// The most that is alive at once by the planner's model, counted with lists of names: at a step the two operands, a copy of
+/// each in another order and the result, beside what waits; the better order of two children; tensors of the network count
+/// where a diagonal or a sum of them is taken.
+pub fn modelled_peak(equation: &Equation, tree: &ContractionTree) -> f64 {
+    let elements = |set: &[usize]| set.iter().map(|&i| equation.dims()[i] as f64).product::<f64>();
+    let mut left: Vec<Option<Vec<usize>>> = equation.inputs().iter().cloned().map(Some).collect();
+    let mut parts = Vec::new();
+    for t in 0..left.len() {
+        let given = left[t].clone().unwrap();
+        let others = |i: &usize| left.iter().enumerate().any(|(u, set)| u != t && set.as_ref().unwrap().contains(i));
+        let mut kept = given.clone();
+        kept.sort_unstable();
+        kept.dedup();
+        kept.retain(|i| equation.output().contains(i) || others(i));
+        let held = if kept.len() == given.len() { 0.0 } else { elements(&kept) };
+        parts.push((held, held, elements(&kept)));
+        left[t] = Some(kept);
+    }
+    for &(a, b) in tree.pairs() {
+        let mut union = [left[a].take().unwrap(), left[b].take().unwrap()].concat();
+        union.sort_unstable();
+        union.dedup();
+        union.retain(|i| equation.output().contains(i) || left.iter().flatten().any(|set| set.contains(i)));
+        let ((pa, ha, a), (pb, hb, b)) = (parts[a], parts[b]);
+        let result = elements(&union);
+        let own = ha + hb + (a + b + result).max(2.0 * result);
+        parts.push((pa.max(ha + pb).min(pb.max(hb + pa)).max(own), result, result));
+        left.push(Some(union));
+    }
+    parts.last().unwrap().0
+}
+
 pub fn worst<T: Scalar>(found: &ArrayD<T>, expected: &ArrayD<T>) -> f64 {
     assert_eq!(found.shape(), expected.shape());
     let scale = expected.iter().map(|x| x.to_c64().norm()).fold(1.0, f64::max);
