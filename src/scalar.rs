@@ -49,6 +49,16 @@ impl Kind {
     }
 }
 
+impl std::str::FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let kinds = [Kind::F32, Kind::F64, Kind::C32, Kind::C64];
+        let found = kinds.into_iter().find(|kind| kind.name() == text);
+        found.ok_or_else(|| format!("'{}' is none of f32, f64, c32, c64", crate::error::quoted(text)))
+    }
+}
+
 impl Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

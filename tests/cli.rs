@@ -1,6 +1,7 @@
 //! The program as a user meets it: what it prints, what it writes, how it fails.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -604,6 +605,69 @@ fn a_network_is_planned_drawn_and_contracted() {
     refused(at, &[&kept[..], &["--every", "-1"]].concat(), &["every is -1"]);
     refused(at, &[&small[..], &["--slices", "0"]].concat(), &["slices is 0"]);
     refused(at, &["contract", "ring.json", "--plan", "plan.json", "--bytes", "64"], &["bytes", "allow more"]);
+}
+
+#[test]
+fn a_network_of_given_tensors_is_made_smaller_and_contracted() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    // v D w with v = (1, 2), D = diag(3, 4), w = (1, 1): 11.
+    fs::write(at.join("n.json"), r#"{"inputs": ["i", "ij", "j"], "output": "", "size_dict": {"i": 2, "j": 2}}"#)
+        .unwrap();
+    let archive = |names: [&str; 3], dtype: &str, numbers: [&[f32]; 3]| {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for ((name, numbers), shape) in names.iter().zip(numbers).zip(["(2,)", "(2, 2)", "(2,)"]) {
+            let mut header = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}");
+            header.push('\n');
+            zip.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
+            zip.write_all(b"\x93NUMPY\x01\x00").unwrap();
+            zip.write_all(&(header.len() as u16).to_le_bytes()).unwrap();
+            zip.write_all(header.as_bytes()).unwrap();
+            numbers.iter().for_each(|x| zip.write_all(&x.to_le_bytes()).unwrap());
+        }
+        zip.finish().unwrap().into_inner()
+    };
+    let names = ["arr_0", "arr_1", "arr_2"];
+    let numbers: [&[f32]; 3] = [&[1.0, 2.0], &[3.0, 0.0, 0.0, 4.0], &[1.0, 1.0]];
+    fs::write(at.join("t.npz"), archive(names, "<f4", numbers)).unwrap();
+    let given = ["contract", "n.json", "--tensors", "t.npz", "--json"];
+    let with = |more: &[&'static str]| [&given[..], more].concat();
+    let (small, plain) = (json(at, &given), json(at, &with(&["--no-simplify", "--save-plan", "plan.json"])));
+    assert_eq!((&small["simplified"]["tensors_before"], &small["tensors"]), (&3.into(), &1.into()), "{small}");
+    assert!(plain.get("simplified").is_none() && plain["tensors"] == 3, "{plain}");
+    // A stored plan is for the network as it is.
+    let planned = json(at, &with(&["--plan", "plan.json"]));
+    assert_eq!(planned["tensors"], 3);
+    for found in [&small, &plain, &planned] {
+        assert!((plan_value(found) - 11f64.ln()).abs() < 1e-6 && found["phase"] == 1.0, "{found}");
+    }
+    assert!((plan_value(&json(at, &with(&["--scalar", "c64", "--max-bond", "2"]))) - 11f64.ln()).abs() < 1e-14);
+    assert!(ansatz(at, &["contract", "n.json", "--tensors", "t.npz"]).status.success());
+    // Complex numbers: i v D w has the phase i.
+    let complex: [&[f32]; 3] =
+        [&[0.0, 1.0, 0.0, 2.0], &[3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 4.0, 0.0], &[1.0, 0.0, 1.0, 0.0]];
+    fs::write(at.join("c.npz"), archive(names, "<c8", complex)).unwrap();
+    let found = json(at, &["contract", "n.json", "--tensors", "c.npz", "--json"]);
+    assert!(
+        (plan_value(&found) - 11f64.ln()).abs() < 1e-6 && found["phase"] == serde_json::json!([0.0, 1.0]),
+        "{found}"
+    );
+
+    refused(at, &["contract", "n.json", "--tensors", "c.npz", "--scalar", "f64"], &["c.npz#arr_0", "c64"]);
+    refused(at, &["contract", "n.json", "--tensors", "none.npz"], &["none.npz"]);
+    refused(at, &["contract", "n.json", "--tensors", "n.json"], &["n.json", ".npz"]);
+    refused(at, &["contract", "n.json", "--no-simplify"], &["--tensors"]);
+    refused(at, &["contract", "n.json", "--scalar", "f16"], &["'f16'"]);
+    fs::write(at.join("bad.npz"), archive(["a0", "a1", "a3"], "<f4", numbers)).unwrap();
+    refused(at, &["contract", "n.json", "--tensors", "bad.npz"], &["no array 2, but 'a3'"]);
+    fs::write(at.join("nan.npz"), archive(names, "<f4", [&[1.0, f32::NAN], numbers[1], numbers[2]])).unwrap();
+    refused(at, &["contract", "n.json", "--tensors", "nan.npz"], &["entry 1", "nan.npz#arr_0"]);
+    fs::write(at.join("two.json"), r#"{"inputs": ["i", "i"], "output": "", "size_dict": {"i": 2}}"#).unwrap();
+    refused(at, &["contract", "two.json", "--tensors", "t.npz"], &["t.npz", "3", "2"]);
+    refused(at, &["contract", "two.json", "--plan", "plan.json"], &["plan.json", "another network"]);
+    fs::write(at.join("long.json"), r#"{"inputs": ["i", "ij", "j"], "output": "", "size_dict": {"i": 2, "j": 3}}"#)
+        .unwrap();
+    refused(at, &["contract", "long.json", "--tensors", "t.npz"], &["t.npz#arr_1", "[2, 2]", "[2, 3]"]);
 }
 
 #[test]

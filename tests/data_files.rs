@@ -2,8 +2,10 @@
 
 use std::io::Write;
 
-use ansatz::Seed;
 use ansatz::data::{Binarise, Format, digits, parse_bytes, read, split};
+use ansatz::io::tensor_data_from_bytes;
+use ansatz::{Kind, Seed};
+use num_complex::{Complex32, Complex64};
 use rand::RngExt;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -197,4 +199,77 @@ fn parts_are_drawn_once_and_hold_everything() {
     for bad in [0.0, 1.0, f64::NAN, 1e-9] {
         assert!(split(&data, bad, Seed(1)).is_err());
     }
+}
+
+/// A safetensors file of `(name, type, shape, bytes)`.
+fn safetensors(tensors: &[(&str, &str, &[usize], Vec<u8>)]) -> Vec<u8> {
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    for (name, dtype, shape, bytes) in tensors {
+        let start = data.len();
+        data.extend(bytes);
+        let about = serde_json::json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, data.len()] });
+        header.insert((*name).to_owned(), about);
+    }
+    let header = serde_json::Value::Object(header).to_string();
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat()
+}
+
+#[test]
+fn tensors_of_a_network_are_read_from_numpy_and_safetensors() {
+    let doubles = |x: &[f64]| x.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let singles = |x: &[f32]| x.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default();
+    // Not in order, one by columns, integers and complex numbers among them.
+    zip.start_file("T2.npy", options).unwrap();
+    zip.write_all(&npy("<i2", false, "(3,)", &[1, 0, 255, 255, 2, 0])).unwrap();
+    zip.start_file("T0.npy", options).unwrap();
+    zip.write_all(&npy("<f8", true, "(2, 3)", &doubles(&[1.0, 4.0, 2.0, 5.0, 3.0, 6.0]))).unwrap();
+    zip.start_file("T1.npy", options).unwrap();
+    zip.write_all(&npy("<c16", false, "(2,)", &doubles(&[1.0, -1.0, 0.5, 2.0]))).unwrap();
+    let numpy = zip.finish().unwrap().into_inner();
+    let tensors = safetensors(&[
+        ("t.2", "F32", &[3], singles(&[1.0, -1.0, 2.0])),
+        ("t.0", "F64", &[2, 3], doubles(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])),
+        ("t.1", "F64", &[2, 2], doubles(&[1.0, -1.0, 0.5, 2.0])),
+    ]);
+    let shapes = [vec![2, 3], vec![2], vec![3]];
+    for bytes in [numpy, tensors] {
+        let data = tensor_data_from_bytes(bytes, "f").unwrap();
+        assert_eq!(data.kind(&shapes).unwrap(), Kind::C64);
+        let arrays = data.arrays::<Complex32>(&shapes).unwrap();
+        let expected: [&[(f32, f32)]; 3] = [
+            &[(1.0, 0.0), (2.0, 0.0), (3.0, 0.0), (4.0, 0.0), (5.0, 0.0), (6.0, 0.0)],
+            &[(1.0, -1.0), (0.5, 2.0)],
+            &[(1.0, 0.0), (-1.0, 0.0), (2.0, 0.0)],
+        ];
+        for ((array, expected), shape) in arrays.iter().zip(expected).zip(&shapes) {
+            assert_eq!(array.shape(), shape);
+            assert!(array.iter().map(|x| (x.re, x.im)).eq(expected.iter().copied()), "{array}");
+        }
+        for (error, words) in [
+            (data.arrays::<f64>(&shapes).unwrap_err(), ["f#", "c64"]),
+            (data.arrays::<Complex64>(&shapes[..2]).unwrap_err(), ["3", "2"]),
+            (data.arrays::<Complex64>(&[vec![2, 3], vec![2], vec![4]]).unwrap_err(), ["[3]", "[4]"]),
+        ] {
+            words.iter().for_each(|word| assert!(error.to_string().contains(word), "{error}"));
+        }
+    }
+    // The only array of a file; pairs of singles.
+    let alone = tensor_data_from_bytes(npy("<f4", false, "()", &singles(&[2.5])), "f").unwrap();
+    assert_eq!((alone.kind(&[vec![]]).unwrap(), alone.arrays::<f32>(&[vec![]]).unwrap()[0].sum()), (Kind::F32, 2.5));
+    let pair = tensor_data_from_bytes(safetensors(&[("0", "C64", &[1], singles(&[1.0, 2.0]))]), "f").unwrap();
+    assert_eq!(pair.arrays::<Complex64>(&[vec![1]]).unwrap()[0][0], Complex64::new(1.0, 2.0));
+    for (bytes, words) in [
+        (b"".to_vec(), ["f", ""]),
+        (b"nothing of the kind".to_vec(), ["f", ".npz"]),
+        (safetensors(&[]), ["f", "empty"]),
+        (safetensors(&[("a", "F32", &[1], singles(&[1.0]))]), ["'a'", "number"]),
+        (safetensors(&[("a1", "F32", &[1], singles(&[1.0]))]), ["no array 0", "'a1'"]),
+    ] {
+        let error = tensor_data_from_bytes(bytes, "f").unwrap_err().to_string();
+        words.iter().for_each(|word| assert!(error.contains(word), "{error}"));
+    }
+    let halves = tensor_data_from_bytes(safetensors(&[("0", "F16", &[1], vec![0, 0])]), "f").unwrap();
+    assert!(halves.arrays::<f32>(&[vec![1]]).unwrap_err().to_string().contains("F16"));
 }

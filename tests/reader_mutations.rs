@@ -8,12 +8,12 @@ use std::ops::ControlFlow;
 use ansatz::data::{Binarise, Format, parse_bytes};
 use ansatz::io::{
     Extra, adam_checkpoint_from_bytes, checkpoint_from_bytes, model_from_bytes, save_adam_checkpoint, save_checkpoint,
-    save_model, save_sliced_sum, sliced_sum_from_bytes,
+    save_model, save_sliced_sum, sliced_sum_from_bytes, tensor_data_from_bytes,
 };
 use ansatz::network::{Contraction, ContractionTree, Equation, Network, Plan};
 use ansatz::train::{Adam, AdamRun, Run, TwoSite};
 use ansatz::{Batch, BornMps, Error, Seed};
-use num_complex::Complex32;
+use num_complex::{Complex32, Complex64};
 use rand::RngExt;
 
 thread_local! {
@@ -113,6 +113,26 @@ fn sliced_sum() -> Vec<u8> {
     saved(|path| save_sliced_sum(path, &sum).unwrap())
 }
 
+/// Two arrays for a network, real and complex.
+fn tensors_npz() -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let numbers: Vec<u8> = (0..8).flat_map(|x| f64::from(x).to_le_bytes()).collect();
+    for (name, dtype, shape, numbers) in
+        [("t0.npy", "<f8", "(2, 2)", &numbers[..32]), ("t1.npy", "<c16", "(2,)", &numbers[32..])]
+    {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(&npy(dtype, "False", shape, numbers)).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+fn tensors(bytes: &[u8]) -> Result<(), Error> {
+    let data = tensor_data_from_bytes(bytes.to_vec(), "f")?;
+    let shapes = [vec![2, 2], vec![2]];
+    data.kind(&shapes)?;
+    data.arrays::<Complex64>(&shapes).map(drop)
+}
+
 /// A good file of every format, and what opens it.
 fn files() -> Vec<(&'static str, Vec<u8>, Open)> {
     let reals: Vec<u8> = [0f64, 1.0, 0.0, 1.0, 1.0, 1.0].iter().flat_map(|x| x.to_le_bytes()).collect();
@@ -132,6 +152,7 @@ fn files() -> Vec<(&'static str, Vec<u8>, Open)> {
         ("model", model(), |b| model_from_bytes(b, "f").map(drop)),
         ("checkpoint of sweeps", sweeps(), |b| checkpoint_from_bytes(b, "f").map(drop)),
         ("checkpoint of Adam", adam(), |b| adam_checkpoint_from_bytes(b, "f").map(drop)),
+        ("tensors", tensors_npz(), tensors),
         ("sum over slices", sliced_sum(), |b| sliced_sum_from_bytes::<Complex32>(b, "f").map(drop)),
     ]
 }

@@ -99,7 +99,15 @@ fn joined<'t, T: Scalar>(
     f: impl Fn(T, T) -> T + Sync,
     noted: impl FnOnce(&Var<'t, T>) -> Result<Var<'t, T>>,
 ) -> Result<Var<'t, T>> {
-    if g.at.is_some() || v.at.is_some() { noted(&v) } else { Ok(g.tape.fixed(g.value.zip_with(&v.value, f)?)) }
+    if g.at.is_some() || v.at.is_some() {
+        return noted(&v);
+    }
+    let slope = g.value.zip_with(&v.value, f)?;
+    if slope.is_finite() {
+        Ok(g.tape.fixed(slope))
+    } else {
+        Err(Error::NotFinite { what: format!("the derivative at {}", v.value) })
+    }
 }
 
 impl<'t, T: Scalar> Var<'t, T> {

@@ -2,20 +2,20 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::Exit;
+use super::contract_task::Task;
+use super::options::{Bytes, GaugeName, Minimise};
 use super::output::{number, print, print_json, write_text};
 use super::training::on_signal;
 use crate::error::{Error, Result};
-use crate::io::{load_equation, load_plan, load_sliced_sum, save_sliced_sum};
+use crate::io::{TensorData, load_equation, load_plan, load_sliced_sum, load_tensor_data, save_sliced_sum};
 use crate::network::{
-    Approximate, Budget, Compressed, CompressedPlan, Contracted, Contraction, Equation, Gauge, Network, Objective,
-    Plan, Planner,
+    Approximate, Budget, Compressed, CompressedPlan, Contracted, Contraction, Equation, Network, Plan, Planner,
 };
 use crate::random::Seed;
 use crate::report::{SliceBar, Table, pattern_dot, pattern_svg, plan_dot, plan_svg};
@@ -45,9 +45,15 @@ pub(super) struct Contract {
     /// The seed of the search, and of the elements of the tensors.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Numbers of the tensors: f32, f64, c32 or c64.
-    #[arg(long, default_value = "f64", value_name = "KIND")]
-    scalar: String,
+    /// The tensors: arrays numbered from 0 (0, arr_0, ...) as .npz, .npy or .safetensors. Without it, seeded random ones.
+    #[arg(long, value_name = "FILE")]
+    tensors: Option<PathBuf>,
+    /// Plan the network as it is, not made smaller first by what its tensors hold.
+    #[arg(long, requires = "tensors")]
+    no_simplify: bool,
+    /// Numbers of the tensors: f32, f64, c32 or c64 (as the file of tensors has them, else f64).
+    #[arg(long, value_name = "KIND")]
+    scalar: Option<Kind>,
     /// Contract approximately: bonds are truncated to at most this dimension (--bytes and --minimise are not used).
     #[arg(long, value_name = "BOND", conflicts_with_all = ["save_plan", "draw"])]
     max_bond: Option<usize>,
@@ -90,78 +96,6 @@ pub(super) struct Contract {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-}
-
-/// A number of bytes, with or without a unit.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Bytes(pub(super) u64);
-
-impl FromStr for Bytes {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("'{text}' is no amount of memory: give bytes, or a number with kB, MB, GB, KiB, MiB, GiB");
-        let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-        let (digits, unit) = text.split_at(split);
-        let value: f64 = digits.trim().parse().map_err(|_| wrong())?;
-        let unit = match unit.trim().to_ascii_lowercase().as_str() {
-            "" | "b" => 1.0,
-            "k" | "kb" => 1e3,
-            "m" | "mb" => 1e6,
-            "g" | "gb" => 1e9,
-            "t" | "tb" => 1e12,
-            "kib" => 1024.0,
-            "mib" => 1024.0 * 1024.0,
-            "gib" => 1024.0 * 1024.0 * 1024.0,
-            "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
-            _ => return Err(wrong()),
-        };
-        let bytes = value * unit;
-        if bytes >= 1.0 && bytes < u64::MAX as f64 { Ok(Bytes(bytes as u64)) } else { Err(wrong()) }
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Minimise(Objective);
-
-impl FromStr for Minimise {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let factor = text.strip_prefix("combined").map(|rest| match rest.strip_prefix(':') {
-            Some(number) => number.parse().ok(),
-            None => rest.is_empty().then_some(64.0),
-        });
-        match (text, factor) {
-            ("flops", _) => Ok(Minimise(Objective::Flops)),
-            ("write", _) => Ok(Minimise(Objective::Write)),
-            ("size", _) => Ok(Minimise(Objective::Size)),
-            ("peak", _) => Ok(Minimise(Objective::Peak)),
-            (_, Some(Some(factor))) => Ok(Minimise(Objective::Combined { factor })),
-            _ => Err(format!("'{text}' is none of flops, write, size, peak, combined, combined:FACTOR")),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct GaugeName(Gauge);
-
-impl FromStr for GaugeName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let depth = text.strip_prefix("tree").map(|rest| match rest.strip_prefix(':') {
-            Some(number) => number.parse().ok(),
-            None => rest.is_empty().then_some(2),
-        });
-        match (text, depth) {
-            ("none", _) => Ok(GaugeName(Gauge::None)),
-            ("bp", _) => Ok(GaugeName(Gauge::Messages { rounds: 2 })),
-            (_, Some(Some(depth))) => Ok(GaugeName(Gauge::Tree { depth })),
-            _ => Err(format!("'{text}' is none of none, tree, tree:DEPTH, bp")),
-        }
-    }
 }
 
 /// What came of a contraction: `ln` of the modulus, and the phase, of a number; the norm of a tensor has no phase.
@@ -224,80 +158,82 @@ impl Value {
 
 impl Contract {
     pub fn run(self) -> Result<Exit> {
-        let kind = match self.scalar.as_str() {
-            "f32" => Kind::F32,
-            "f64" => Kind::F64,
-            "c32" => Kind::C32,
-            "c64" => Kind::C64,
-            other => return Err(Error::setting("scalar", other, "give f32, f64, c32 or c64")),
-        };
-        let Ok(time) = Duration::try_from_secs_f64(self.time) else {
-            return Err(Error::setting("time", self.time, "give a number of seconds"));
-        };
         if !(self.every >= 0.0 && self.every.is_finite()) {
             return Err(Error::setting("every", self.every, "give a number of seconds"));
         }
         if self.slices == Some(0) {
             return Err(Error::setting("slices", 0, "give at least 1"));
         }
+        if let Some(max_bond) = self.max_bond
+            && (self.slices.is_some() || self.checkpoint.is_some())
+        {
+            let way_out = "leave out --slices and --checkpoint: with bounded bonds no index is sliced";
+            return Err(Error::setting("max-bond", max_bond, way_out));
+        }
         let equation = load_equation(&self.network)?;
+        let shapes = equation.shapes();
+        let data = self.tensors.as_deref().map(load_tensor_data).transpose()?;
+        let kind = match (self.scalar, &data) {
+            (Some(kind), _) => kind,
+            (None, Some(data)) => data.kind(&shapes)?,
+            (None, None) => Kind::F64,
+        };
+        match kind {
+            Kind::F32 => self.run_as::<f32>(&equation, data.as_ref()),
+            Kind::F64 => self.run_as::<f64>(&equation, data.as_ref()),
+            Kind::C32 => self.run_as::<num_complex::Complex32>(&equation, data.as_ref()),
+            Kind::C64 => self.run_as::<num_complex::Complex64>(&equation, data.as_ref()),
+        }
+    }
+
+    fn run_as<T: Scalar>(&self, equation: &Equation, data: Option<&TensorData>) -> Result<Exit> {
+        let Ok(time) = Duration::try_from_secs_f64(self.time) else {
+            return Err(Error::setting("time", self.time, "give a number of seconds"));
+        };
+        let stored = self.plan.as_deref().map(load_plan).transpose()?;
+        let network = match data {
+            Some(data) => Some(Network::<T>::from_equation(equation, data.arrays(&equation.shapes())?)?),
+            None => None,
+        };
+        let task = Task::new(network, equation, !self.no_simplify, stored.as_ref())?;
+        if let Some(plan) = stored.as_ref().filter(|plan| *plan.equation() != task.equation) {
+            return Err(self.foreign(plan));
+        }
         if let Some(file) = &self.draw_network {
             let dot = file.extension().is_some_and(|e| e == "dot");
-            write_text(file, &if dot { pattern_dot(&equation) } else { pattern_svg(&equation)? })?;
-        }
-        if let Some(max_bond) = self.max_bond {
-            if self.slices.is_some() || self.checkpoint.is_some() {
-                let way_out = "leave out --slices and --checkpoint: with bounded bonds no index is sliced";
-                return Err(Error::setting("max-bond", max_bond, way_out));
-            }
-            let start = Instant::now();
-            let plan = match &self.plan {
-                Some(file) => {
-                    let plan = load_plan(file)?;
-                    self.same(&plan, &equation)?;
-                    CompressedPlan::new(&equation, plan.tree(), max_bond)?
-                }
-                None => Planner::new().search_compressed(&equation, max_bond, time, Seed(self.seed))?,
-            };
-            let settings = Compressed::new(max_bond).cutoff(self.cutoff).gauge(self.gauge.0);
-            return self.approximate(&plan, &settings, kind, start.elapsed().as_secs_f64());
+            write_text(file, &if dot { pattern_dot(&task.equation) } else { pattern_svg(&task.equation)? })?;
         }
         let start = Instant::now();
+        if let Some(max_bond) = self.max_bond {
+            let plan = match &stored {
+                Some(plan) => CompressedPlan::new(&task.equation, plan.tree(), max_bond)?,
+                None => Planner::new().search_compressed(&task.equation, max_bond, time, Seed(self.seed))?,
+            };
+            let settings = Compressed::new(max_bond).cutoff(self.cutoff).gauge(self.gauge.0);
+            return self.approximate(&task, &plan, &settings, start.elapsed().as_secs_f64());
+        }
         let ceiling = self.bytes.or((!self.plan_only).then_some(Bytes(4 << 30)));
-        let plan = match &self.plan {
-            Some(file) => {
-                let plan = load_plan(file)?;
-                self.same(&plan, &equation)?;
-                plan
-            }
+        let plan = match stored {
+            Some(plan) => plan,
             None => {
                 let mut planner = Planner::new().objective(self.minimise.0);
                 if let Some(log2_size) = self.log2_size {
                     planner = planner.max_log2_size(log2_size);
                 } else if let Some(Bytes(bytes)) = ceiling {
-                    planner = planner.max_bytes(bytes, kind);
+                    planner = planner.max_bytes(bytes, T::KIND);
                 }
-                planner.search(&equation, time, Seed(self.seed))?
+                planner.search(&task.equation, time, Seed(self.seed))?
             }
         };
         let planned = start.elapsed().as_secs_f64();
         self.keep(&plan)?;
-        let done = if self.plan_only {
-            None
-        } else {
-            Some(match kind {
-                Kind::F32 => self.contracted::<f32>(&plan, ceiling)?,
-                Kind::F64 => self.contracted::<f64>(&plan, ceiling)?,
-                Kind::C32 => self.contracted::<num_complex::Complex32>(&plan, ceiling)?,
-                Kind::C64 => self.contracted::<num_complex::Complex64>(&plan, ceiling)?,
-            })
-        };
-        self.tell(&plan, kind, planned, done.as_ref())?;
+        let done = if self.plan_only { None } else { Some(self.contracted(&task, &plan, ceiling)?) };
+        self.tell(&task, &plan, planned, done.as_ref())?;
         Ok(if done.is_some_and(|done| done.interrupted) { Exit::Interrupted } else { Exit::Done })
     }
 
-    fn contracted<T: Scalar>(&self, plan: &Plan, ceiling: Option<Bytes>) -> Result<Done> {
-        let network = Network::<T>::random(plan.equation(), Seed(self.seed))?;
+    fn contracted<T: Scalar>(&self, task: &Task<T>, plan: &Plan, ceiling: Option<Bytes>) -> Result<Done> {
+        let network = task.network(Seed(self.seed))?;
         let budget = ceiling.map_or(Budget::unlimited(), |Bytes(bytes)| Budget::bytes(bytes));
         let contraction = Contraction::new(plan).budget(budget).slices(self.slices.unwrap_or(u64::MAX));
         let mut sum = match &self.checkpoint {
@@ -342,18 +278,25 @@ impl Contract {
         Ok(())
     }
 
-    /// That the plan that was read is one for the network that was read.
-    fn same(&self, plan: &Plan, equation: &Equation) -> Result<()> {
-        if plan.equation() == equation {
-            return Ok(());
-        }
+    /// That the plan that was read is for another network than the one that was read.
+    fn foreign(&self, plan: &Plan) -> Error {
         let file = self.plan.as_deref().unwrap_or(&self.network);
-        let what = format!("the plan in {} is for another network than {}", file.display(), self.network.display());
-        Err(Error::Format { what })
+        let tensors = plan.equation().tensors();
+        let (file, network) = (file.display(), self.network.display());
+        let hint = if self.tensors.is_some() { ", as it is or made smaller" } else { "" };
+        let what = format!("the plan in {file}, of {tensors} tensors, is for another network than {network}{hint}");
+        Error::Format { what }
     }
 
     /// A contraction with bounded bonds, and what came of it.
-    fn approximate(&self, plan: &CompressedPlan, settings: &Compressed, kind: Kind, planned: f64) -> Result<Exit> {
+    fn approximate<T: Scalar>(
+        &self,
+        task: &Task<T>,
+        plan: &CompressedPlan,
+        settings: &Compressed,
+        planned: f64,
+    ) -> Result<Exit> {
+        let kind = T::KIND;
         self.keep(&Plan::new(plan.equation(), plan.tree(), &[])?)?;
         let peak = (plan.cost().log2_peak.exp2() * kind.bytes() as f64) as u64;
         if let Some(Bytes(bytes)) = self.bytes.filter(|bytes| !self.plan_only && peak > bytes.0) {
@@ -364,13 +307,7 @@ impl Contract {
                 way_out: "allow more with --bytes, or lower --max-bond".into(),
             });
         }
-        let found = match kind {
-            _ if self.plan_only => None,
-            Kind::F32 => Some(self.compressed::<f32>(plan, settings)?),
-            Kind::F64 => Some(self.compressed::<f64>(plan, settings)?),
-            Kind::C32 => Some(self.compressed::<num_complex::Complex32>(plan, settings)?),
-            Kind::C64 => Some(self.compressed::<num_complex::Complex64>(plan, settings)?),
-        };
+        let found = if self.plan_only { None } else { Some(self.compressed(task, plan, settings)?) };
         let cost = plan.cost();
         let mut json = serde_json::json!({
             "tensors": plan.tree().leaves(), "indices": plan.equation().indices(), "max_bond": plan.max_bond(),
@@ -379,8 +316,9 @@ impl Contract {
             "peak_bytes": peak, "slices": 1, "plan_seconds": number(planned),
             "seconds": number(planned + found.as_ref().map_or(0.0, |found| found.0.seconds)),
         });
+        task.tell_json(&mut json);
         let mut table = Table::new(["", "value"]);
-        table.row(["tensors".to_owned(), plan.tree().leaves().to_string()]);
+        table.row(["tensors".to_owned(), task.tensors()]);
         table.row(["bonds".to_owned(), format!("at most {}", plan.max_bond())]);
         table.row(["multiplications (modelled)".to_owned(), format!("2^{:.2}", cost.log2_flops)]);
         table.row(["largest tensor (modelled)".to_owned(), format!("2^{:.2} elements", cost.log2_size)]);
@@ -401,14 +339,20 @@ impl Contract {
         Ok(Exit::Done)
     }
 
-    fn compressed<T: Scalar>(&self, plan: &CompressedPlan, settings: &Compressed) -> Result<(Value, f64, usize)> {
+    fn compressed<T: Scalar>(
+        &self,
+        task: &Task<T>,
+        plan: &CompressedPlan,
+        settings: &Compressed,
+    ) -> Result<(Value, f64, usize)> {
+        let network = task.network(Seed(self.seed))?;
         let start = Instant::now();
-        let network = Network::<T>::random(plan.equation(), Seed(self.seed))?;
         let Approximate { value, error, compressions, .. } = network.contract_compressed(plan, settings)?;
         Ok((Value::new(&value, start.elapsed().as_secs_f64())?, error, compressions))
     }
 
-    fn tell(&self, plan: &Plan, kind: Kind, planned: f64, done: Option<&Done>) -> Result<()> {
+    fn tell<T: Scalar>(&self, task: &Task<T>, plan: &Plan, planned: f64, done: Option<&Done>) -> Result<()> {
+        let kind = T::KIND;
         let cost = plan.cost();
         if self.json {
             let mut json = serde_json::json!({
@@ -419,6 +363,7 @@ impl Contract {
                 "plan_seconds": number(planned),
                 "seconds": number(planned + done.map_or(0.0, |done| done.value.seconds)),
             });
+            task.tell_json(&mut json);
             if let Some(done) = done {
                 json["slices_done"] = done.slices.into();
                 json["gflops"] = number(done.gflops(kind));
@@ -427,7 +372,7 @@ impl Contract {
             return print_json(&json);
         }
         let mut table = Table::new(["", "value"]);
-        table.row(["tensors".to_owned(), plan.tree().leaves().to_string()]);
+        table.row(["tensors".to_owned(), task.tensors()]);
         table.row(["multiplications".to_owned(), format!("2^{:.2}", cost.log2_flops)]);
         table.row(["elements written".to_owned(), format!("2^{:.2}", cost.log2_write)]);
         table.row(["largest intermediate".to_owned(), format!("2^{:.2} elements", cost.log2_size)]);
@@ -446,24 +391,5 @@ impl Contract {
             done.value.tell(&mut table, kind);
         }
         print(&table.to_string())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_of_memory_are_read_with_and_without_units() {
-        for (text, bytes) in
-            [("4GiB", 4 << 30), ("500MB", 500_000_000), ("1.5 kib", 1536), ("77", 77), ("1e6", 1_000_000)]
-        {
-            let read: Result<Bytes, String> = text.parse();
-            // `1e6` would be read as a unit of its own, and is refused.
-            assert_eq!(read.ok(), (text != "1e6").then_some(Bytes(bytes)), "{text}");
-        }
-        for text in ["", "GiB", "4 apples", "-1", "0", "nan", "1e30GiB", "99999999999TiB"] {
-            assert!(text.parse::<Bytes>().is_err(), "{text}");
-        }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 
 use super::Exit;
-use super::contract::Bytes;
+use super::options::Bytes;
 use super::output::{writable, write_text};
 use crate::error::{Error, Result};
 use crate::lattice::Ising as Model;

@@ -3,10 +3,12 @@
 mod circuit;
 mod complete;
 mod contract;
+mod contract_task;
 mod demo;
 mod fit;
 mod info;
 mod ising;
+mod options;
 mod output;
 mod sample;
 mod score;

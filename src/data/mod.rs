@@ -1,8 +1,9 @@
-//! Reading data sets.
+//! Reading data sets and arrays.
 //!
 //! A file's format is found from its name and its first bytes, or given; gzip is undone on the way. Every reader works
 //! on bytes in memory, checks every bound, and allocates no more than those bytes can fill.
 
+mod arrays;
 mod digits;
 mod fasta;
 mod idx;
@@ -12,6 +13,8 @@ mod table;
 mod text;
 mod zip;
 
+pub use arrays::NumberedArrays;
+pub(crate) use arrays::{in_order, wider};
 pub use digits::{Digits, digits};
 pub use prepare::{Binarise, split};
 pub use table::{Format, Table, parse_bytes, read};

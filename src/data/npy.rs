@@ -13,7 +13,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], member: Option<&str>, most: u64) -
 }
 
 /// Bytes of a member in which its header is looked for.
-const HEADER: u64 = 1 << 16;
+pub(super) const HEADER: u64 = 1 << 16;
 /// Names of members that an error lists.
 const LISTED: usize = 8;
 
@@ -47,17 +47,19 @@ fn archive(name: &str, bytes: &[u8], member: Option<&str>, most: u64) -> Result<
 /// Axes of an array, at the most; NumPy has the same bound.
 const AXES: usize = 64;
 
-struct Header {
-    kind: u8,
-    width: usize,
-    big_endian: bool,
-    fortran: bool,
-    shape: Vec<usize>,
-    data: usize,
+pub(super) struct Header {
+    /// The letter of NumPy: b, u, i, f or c.
+    pub(super) kind: u8,
+    pub(super) width: usize,
+    pub(super) big_endian: bool,
+    pub(super) fortran: bool,
+    pub(super) shape: Vec<usize>,
+    /// Where the elements begin.
+    pub(super) data: usize,
 }
 
 /// `\x93NUMPY`, version, length, and a Python dictionary.
-fn header(bytes: &[u8]) -> Result<Header, String> {
+pub(super) fn header(bytes: &[u8]) -> Result<Header, String> {
     let cut = || "the file ends in its header; it is truncated".to_owned();
     if !bytes.starts_with(b"\x93NUMPY") {
         return Err("not a .npy file".into());
@@ -92,6 +94,7 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
         b'b' => width == 1,
         b'u' | b'i' => matches!(width, 1 | 2 | 4 | 8),
         b'f' => matches!(width, 4 | 8),
+        b'c' => matches!(width, 8 | 16),
         _ => false,
     };
     if !known || !matches!(order, '<' | '>' | '|' | '=') {
@@ -114,6 +117,9 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
 
 fn array(name: &str, bytes: &[u8]) -> Result<Table> {
     let h = header(bytes).map_err(|why| broken(name, why))?;
+    if h.kind == b'c' {
+        return Err(broken(name, "complex values are no samples; save booleans, integers or floats"));
+    }
     let data = &bytes[h.data..];
     let needed = h.shape.iter().try_fold(h.width, |p: usize, &n| p.checked_mul(n));
     if needed != Some(data.len()) {
@@ -156,7 +162,7 @@ fn array(name: &str, bytes: &[u8]) -> Result<Table> {
     Table::new(name, Format::Npy, samples, rest.to_vec(), values)
 }
 
-fn real(chunk: &[u8], kind: u8, big_endian: bool) -> f64 {
+pub(super) fn real(chunk: &[u8], kind: u8, big_endian: bool) -> f64 {
     let mut le = [0u8; 8];
     le[..chunk.len()].copy_from_slice(chunk);
     if big_endian {

@@ -159,7 +159,7 @@ pub fn read(source: &str, format: Option<Format>) -> Result<Table> {
 }
 
 /// The bytes of a file or a pipe.
-fn contents(path: &str) -> Result<Vec<u8>> {
+pub(super) fn contents(path: &str) -> Result<Vec<u8>> {
     let failed = |source| Error::Io { path: path.into(), action: "read", source };
     let file = File::open(path).map_err(failed)?;
     let about = file.metadata().map_err(failed)?;

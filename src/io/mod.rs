@@ -15,6 +15,7 @@ mod model;
 mod network;
 mod sliced_sum;
 mod tensor_file;
+mod tensors;
 
 pub use adam_checkpoint::{adam_checkpoint_from_bytes, load_adam_checkpoint, save_adam_checkpoint};
 pub use any::{AnyAdamRun, AnyBornMps, AnyRun};
@@ -26,3 +27,4 @@ pub use extra::Extra;
 pub use model::{load_model, model_from_bytes, save_model};
 pub use network::{load_equation, load_plan};
 pub use sliced_sum::{load_sliced_sum, save_sliced_sum, sliced_sum_from_bytes};
+pub use tensors::{TensorData, load_tensor_data, tensor_data_from_bytes};

@@ -72,6 +72,24 @@ impl<'a> TensorFile<'a> {
         Array3::from_shape_vec(shape, numbers).map_err(|_| damaged(format!("tensor {name} has shape {:?}", info.shape)))
     }
 
+    /// The names of the tensors, in the order of the alphabet.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.header.tensors().into_keys().collect();
+        names.sort();
+        names
+    }
+
+    /// Type and shape of a tensor.
+    pub(super) fn about(&self, name: &str) -> Option<(Dtype, &[usize])> {
+        self.header.info(name).map(|info| (info.dtype, info.shape.as_slice()))
+    }
+
+    /// The bytes of a tensor; none if it is not there.
+    pub(super) fn bytes(&self, name: &str) -> &'a [u8] {
+        let range = self.header.info(name).map(|info| info.data_offsets.0..info.data_offsets.1);
+        range.and_then(|range| self.numbers.get(range)).unwrap_or_default()
+    }
+
     /// The dtype and the shape in numbers of `T`.
     fn layout<T: Scalar>(&self, name: &str, info: &TensorInfo) -> Result<(Dtype, [usize; 3])> {
         let dtype = dtype(T::KIND);

@@ -243,6 +243,14 @@ impl Equation {
         self.names.iter().position(|other| other == name).map(|i| self.dims[i])
     }
 
+    /// The shape of each tensor, in order.
+    #[must_use]
+    pub fn shapes(&self) -> Vec<Vec<usize>> {
+        // A dimension that `usize` does not hold is one that no array has.
+        let dim = |&index: &usize| self.dims.get(index).map_or(0, |&dim| usize::try_from(dim).unwrap_or(usize::MAX));
+        self.inputs.iter().map(|indices| indices.iter().map(dim).collect()).collect()
+    }
+
     /// The numbers of the indices of each tensor.
     #[must_use]
     pub fn inputs(&self) -> &[Vec<usize>] {

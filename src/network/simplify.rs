@@ -31,6 +31,21 @@ pub enum Rule {
     Split,
 }
 
+impl Rule {
+    /// Its name in one word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Rule::Absorb => "absorb",
+            Rule::Merge => "merge",
+            Rule::Diagonal => "diagonal",
+            Rule::Antidiagonal => "antidiagonal",
+            Rule::Column => "column",
+            Rule::Split => "split",
+        }
+    }
+}
+
 const RULES: [Rule; 6] = [Rule::Absorb, Rule::Merge, Rule::Diagonal, Rule::Antidiagonal, Rule::Column, Rule::Split];
 
 /// Which rules are used.

@@ -1,16 +1,14 @@
 //! Gradients of matrix-product Born machines with respect to all sites, and training by Adam.
 
-mod patterns;
-
 use std::ops::ControlFlow;
 
+use crate::patterns::bars_and_stripes;
 use ansatz::chain::Mps;
 use ansatz::model::Differentiable;
 use ansatz::train::{Adam, AdamRun, BondReport, Keeper, Observer, Schedule, Stop, SweepReport};
 use ansatz::{Batch, BornMps, Error, GenerativeModel, Scalar, Seed};
 use ndarray::{Array3, ArrayD};
 use num_complex::{Complex32, Complex64};
-use patterns::bars_and_stripes;
 use rand::RngExt;
 
 fn random_rows(count: usize, dims: &[usize], seed: u64) -> Batch<u8> {

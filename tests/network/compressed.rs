@@ -1,9 +1,8 @@
 //! Approximate contraction against exact contraction, sums over all configurations and closed forms.
 
-mod network_common;
-
 use std::time::Duration;
 
+use crate::common::{arrays, naive, pattern, worst};
 use ansatz::linalg::Truncation;
 use ansatz::network::{
     Approximate, BeliefPropagation, Compressed, CompressedPlan, ContractionTree, Equation, Gauge, Network, Plan,
@@ -11,7 +10,6 @@ use ansatz::network::{
 };
 use ansatz::{Error, Leg, Role, Scalar, Seed, Tensor};
 use ndarray::{ArrayD, IxDyn};
-use network_common::{arrays, naive, pattern, worst};
 use num_complex::{Complex32, Complex64};
 
 type Edges = Vec<(usize, usize)>;

@@ -1,13 +1,11 @@
 //! Simplification changes no value, whatever rules are used, and finds what is there to be found.
 
-mod network_common;
-
 use std::time::Duration;
 
+use crate::common::{arrays, naive, pattern, worst};
 use ansatz::network::{Network, Planner, Rule, Simplify};
 use ansatz::{Leg, Scalar, Seed, Tensor};
 use ndarray::{Array2, ArrayD};
-use network_common::{arrays, naive, pattern, worst};
 use num_complex::Complex64;
 use rand::RngExt;
 

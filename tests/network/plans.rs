@@ -1,13 +1,11 @@
 //! Plans: their cost is what a count with lists of names says, searches find what is known to be best, and a seed fixes
 //! what they find.
 
-mod network_common;
-
 use std::time::Duration;
 
+use crate::common::{counted, pattern};
 use ansatz::network::{ContractionTree, Equation, Objective, Plan, Planner};
 use ansatz::{Error, Kind, Seed};
-use network_common::{counted, pattern};
 
 const LONG: Duration = Duration::from_secs(600);
 

@@ -1,11 +1,9 @@
 //! Chains as tensors with named legs: contracted by hand they are what the chain says, and they make the chain again.
 
-mod chain_common;
-
+use crate::common::*;
 use ansatz::chain::{Mpo, Mps};
 use ansatz::tensor::{Leg, Role, Tensor, contract};
 use ansatz::{BornMps, Error, GenerativeModel, Place, Scalar, Seed};
-use chain_common::*;
 use num_complex::{Complex32, Complex64};
 
 /// All tensors in one, times the factor.

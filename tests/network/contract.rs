@@ -1,14 +1,12 @@
 //! Networks contracted by plans agree with the sum over all values of all indices.
 
-mod network_common;
-
 use std::time::Duration;
 
+use crate::common::{arrays, naive, network, pattern, worst};
 use ansatz::autodiff::Tape;
 use ansatz::network::{Backward, Contracted, Equation, Network, Plan, Planner};
 use ansatz::{Error, Leg, LogScaled, Role, Scalar, Seed, Tensor};
 use ndarray::{ArrayD, IxDyn};
-use network_common::{arrays, naive, network, pattern, worst};
 use num_complex::{Complex32, Complex64};
 
 fn plan(planner: &Planner, equation: &Equation) -> Plan {

@@ -1,5 +1,4 @@
 //! What the tests of chains share: dense vectors and well-known states.
-#![allow(dead_code)] // each test file uses a part
 
 use ansatz::chain::Mps;
 use ansatz::{LogScaled, Real, Scalar, Seed};

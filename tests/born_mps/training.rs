@@ -1,17 +1,15 @@
 //! Training of matrix-product Born machines by two-site sweeps.
 
-mod patterns;
-
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use crate::patterns::bars_and_stripes;
 use ansatz::chain::Mps;
 use ansatz::linalg::Truncation;
 use ansatz::model::{BondSweeper, Direction, Splitting, Step, SweepSetup, Sweepable};
 use ansatz::train::{BondReport, Keeper, Observer, Run, Schedule, Stop, TwoSite};
 use ansatz::{Batch, BornMps, GenerativeModel, Scalar, Seed};
 use ndarray::{Array3, Array4};
-use patterns::bars_and_stripes;
 use rand::RngExt;
 
 fn random_patterns(count: usize, sites: usize, seed: u64) -> Batch<u8> {

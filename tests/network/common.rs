@@ -1,5 +1,4 @@
 //! Random patterns, and answers obtained the slow way.
-#![allow(dead_code)]
 
 use std::collections::HashMap;
 

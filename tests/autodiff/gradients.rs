@@ -1,10 +1,8 @@
 //! The derivative of every operation of the tape against finite differences: first and second, real and complex.
 
-mod autodiff_common;
-
+use crate::common::{both, first, gradient, loss, random, weighed};
 use ansatz::autodiff::Var;
 use ansatz::{Leg, Role, Scalar, Tensor};
-use autodiff_common::{both, first, gradient, loss, random, weighed};
 use num_complex::Complex64;
 
 fn legs() -> Vec<Leg> {

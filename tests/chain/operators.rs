@@ -1,11 +1,9 @@
 //! Matrix product operators and operator sums against dense matrices.
 
-mod chain_common;
-
+use crate::common::*;
 use ansatz::chain::{Mpo, Mps, OpSum, SiteOp, operator_as};
 use ansatz::linalg::Truncation;
 use ansatz::{Error, LogScaled, Scalar, Seed};
-use chain_common::*;
 use ndarray::{Array2, Array4};
 use num_complex::{Complex32, Complex64};
 use proptest::prelude::*;

@@ -1,11 +1,9 @@
 //! Operators applied to states, and what is measured in a state, against dense vectors.
 
-mod chain_common;
-
+use crate::common::*;
 use ansatz::chain::{Mpo, Mps, operator_as};
 use ansatz::linalg::Truncation;
 use ansatz::{Error, LogScaled, Scalar, Seed};
-use chain_common::*;
 use ndarray::{Array1, Array2};
 use num_complex::{Complex32, Complex64};
 use proptest::prelude::*;

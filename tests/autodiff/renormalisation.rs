@@ -1,13 +1,11 @@
 //! Derivatives through many cut singular value decompositions, one after another: the tensor renormalisation group of
 //! the two-dimensional Ising model.
 
-mod autodiff_common;
-
+use crate::common::{first, gradient, loss, second, value};
 use ansatz::autodiff::Var;
 use ansatz::lattice::{Ising, Renormalised, trg};
 use ansatz::linalg::Truncation;
 use ansatz::{Result, Tensor};
-use autodiff_common::{first, gradient, loss, second, value};
 
 fn renormalised<'t>(k: &Var<'t, f64>, steps: usize, cut: &Truncation) -> Result<Renormalised<Var<'t, f64>>> {
     trg(&Ising::new(0.0)?.site_on(k)?, steps, cut)

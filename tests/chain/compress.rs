@@ -1,11 +1,9 @@
 //! Compression keeps its promises: the stated loss is the loss, and a budget is a budget.
 
-mod chain_common;
-
+use crate::common::*;
 use ansatz::chain::Mps;
 use ansatz::linalg::Truncation;
 use ansatz::{Error, LogScaled, Scalar, Seed};
-use chain_common::*;
 use num_complex::{Complex32, Complex64};
 use proptest::prelude::*;
 

@@ -1,13 +1,11 @@
 //! Ground states against exact energies.
 
-mod chain_common;
-
 use std::ops::ControlFlow;
 
+use crate::common::*;
 use ansatz::chain::{DmrgStop, Mpo, Mps, OpSum, Sweeps, dmrg, dmrg_excited, dmrg_single_site};
 use ansatz::linalg::eigh;
 use ansatz::{Error, Scalar, Seed};
-use chain_common::*;
 use num_complex::{Complex32, Complex64};
 
 fn silent(_: &ansatz::chain::SweepReport) -> ControlFlow<()> {

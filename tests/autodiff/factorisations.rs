@@ -1,13 +1,11 @@
 //! Derivatives of factorisations, linear systems and the exponential against finite differences: rectangular both ways,
 //! with equal and with vanishing values, cut and not cut.
 
-mod autodiff_common;
-
+use crate::common::{both, first, gradient, hessian_vector, loss, random, second, weighed};
 use ansatz::autodiff::{Tape, Var};
 use ansatz::linalg::Truncation;
 use ansatz::tensor::contract_pairs;
 use ansatz::{Error, Leg, Result, Scalar, Tensor};
-use autodiff_common::{both, first, gradient, hessian_vector, loss, random, second, weighed};
 use num_complex::{Complex32, Complex64};
 
 fn matrix<T: Scalar>(rows: usize, cols: usize, seed: u64) -> Tensor<T> {
@@ -280,7 +278,7 @@ fn root(e: &Error) -> &Error {
 
 #[test]
 fn a_loss_that_depends_on_an_open_choice_is_refused_by_name() {
-    fn refused<T: Scalar>(name: &str, a: Tensor<T>, f: impl autodiff_common::Loss<T>) {
+    fn refused<T: Scalar>(name: &str, a: Tensor<T>, f: impl crate::common::Loss<T>) {
         let result = gradient(&[a], &f);
         assert!(matches!(result.as_ref().map_err(root), Err(Error::Gauge { .. })), "{name}: {result:?}");
     }

@@ -1,11 +1,9 @@
 //! Matrix product states against dense vectors and closed forms.
 
-mod chain_common;
-
+use crate::common::*;
 use ansatz::chain::{Mps, entanglement_entropy, renyi_entropy};
 use ansatz::linalg::Truncation;
 use ansatz::{Error, LogScaled, Scalar, Seed};
-use chain_common::*;
 use num_complex::{Complex32, Complex64};
 use proptest::prelude::*;
 

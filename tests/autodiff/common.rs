@@ -1,7 +1,6 @@
 //! Derivatives beside finite differences.
 
 // Each test file uses its own part.
-#![allow(dead_code)]
 
 use ansatz::autodiff::{Tape, Var};
 use ansatz::{Leg, Real, Result, Scalar, Seed, Tensor};

@@ -1,14 +1,12 @@
 //! The tape as such: misuse, higher derivatives, what it holds and what it allocates.
 
-mod autodiff_common;
-
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use crate::common::{both, directions, first, gradient, hessian_vector, inner, loss, random, second, weighed};
 use ansatz::autodiff::{Tape, Var};
 use ansatz::linalg::Truncation;
 use ansatz::{Error, Leg, Result, Role, Tensor};
-use autodiff_common::{both, directions, first, gradient, hessian_vector, inner, loss, random, second, weighed};
 use num_complex::Complex64;
 
 /// Counts the bytes of this thread: those that are held, their peak, and all that were ever asked for.
