@@ -25,6 +25,7 @@ mod flow;
 mod grid;
 mod hotrg;
 mod site;
+mod spread;
 mod transfer;
 mod trg;
 

@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::Boundary;
+use super::spread::Pass;
 use crate::error::{Error, Result};
-use crate::linalg::wide;
 use crate::scalar::log_sum_exp;
 
 /// Ising spins in equal layers, each spin joined to the same one in the next layer: rings above each other are a
@@ -102,7 +102,7 @@ impl SpinLayers {
     pub fn bytes(&self, threads: usize) -> u64 {
         let states = 1_u64 << self.spins;
         let trace = self.between == Boundary::Periodic;
-        states.saturating_mul(if trace { 8 + 1 + 8 + 8 + 16 * threads.max(1) as u64 } else { 8 + 8 })
+        states.saturating_mul(if trace { 8 + 1 + 8 + 8 + 16 * threads.max(1) as u64 } else { 8 + 8 + 8 })
     }
 
     /// `log2` of the multiplications that [`ln_z`](Self::ln_z) takes, roughly.
@@ -138,61 +138,48 @@ impl SpinLayers {
                 return Err(Error::setting(name, value, "give a finite number, of at most 1e12"));
             }
         }
-        let count = 1_usize << self.spins;
         let ln_weight = self.ln_weights(beta, field);
-        let t = (-2.0 * beta.abs()).exp();
+        let pass = Pass::new(&ln_weight, beta);
         // What the bonds between layers have in common.
         let common = beta.abs() * self.spins as f64;
+        let all = self.layers as f64 * (common + pass.peak);
         if self.between == Boundary::Open {
-            let (weight, peak) = scaled(&ln_weight, 1.0);
-            let mut v = weight.clone();
-            let mut ln = peak;
+            let mut v = vec![1.0; pass.weight.len()];
+            let mut ln = all - common;
             for _ in 1..self.layers {
-                ln += tame(&mut v) + common + peak;
-                spread(&mut v, t, beta < 0.0);
-                wide(|| v.iter_mut().zip(&weight).for_each(|(x, w)| *x *= w));
+                ln += pass.weigh(&mut v);
+                pass.spread(&mut v);
             }
-            return Ok((ln + v.iter().sum::<f64>().ln(), None));
+            return Ok((ln + v.iter().zip(&pass.weight).map(|(x, w)| x * w).sum::<f64>().ln(), None));
         }
-        // The square root of the weight of a layer.
-        let (root, peak) = scaled(&ln_weight, 0.5);
         let orbits = self.orbits(field == 0.0);
-        let all = self.layers as f64 * (common + 2.0 * peak);
         let axes = if self.spins == self.layers { 2.0 } else { 3.0 };
         let energies = self.weighted(axes / (axes - 1.0), field);
         let half = self.layers / 2;
-        let part = |&(start, size): &(usize, u32)| -> (f64, f64) {
-            let mut v = vec![0.0; count];
-            let mut ln = 2.0 * (0.5 * ln_weight[start] - peak);
-            v[start] = 1.0;
-            let step = |v: &mut [f64], first: bool| -> f64 {
-                // The first factor of the starting vector is in `ln`.
-                if !first {
-                    wide(|| v.iter_mut().zip(&root).for_each(|(x, w)| *x *= w));
-                }
-                let ln = tame(v);
-                spread(v, t, beta < 0.0);
-                wide(|| v.iter_mut().zip(&root).for_each(|(x, w)| *x *= w));
-                ln
-            };
-            for layer in 0..half {
-                ln += 2.0 * step(&mut v, layer == 0);
+        // With W the bonds between layers and D the weights of one: <s| S^m |s> = D_s <u| D |u>, u = W (D W)^(m/2 - 1) |s>.
+        let part = |(u, next): &mut (Vec<f64>, Vec<f64>), &(start, size): &(usize, u32)| -> (f64, f64) {
+            let mut ln = f64::from(size).ln() + ln_weight[start] - pass.peak;
+            if half == 0 {
+                // The bonds from each spin to itself are left.
+                let own = if beta < 0.0 { pass.t.powi(self.spins as i32) } else { 1.0 };
+                return (ln + own.ln(), energies[start]);
+            }
+            pass.start(u, start);
+            for _ in 1..half {
+                ln += 2.0 * pass.weigh(u);
+                pass.spread(u);
             }
             let (product, energy) = if self.layers % 2 == 1 {
-                if half == 0 {
-                    // <s| S |s>, both of whose outer factors are in `ln`: the bonds from each spin to itself are left.
-                    (if beta < 0.0 { t.powi(self.spins as i32) } else { 1.0 }, energies[start])
-                } else {
-                    let mut next = v.clone();
-                    ln += step(&mut next, false);
-                    mean(&v, &next, &energies)
-                }
+                next.clone_from(u);
+                ln += pass.weigh(next);
+                pass.spread(next);
+                mean(u, next, &pass.weight, &energies)
             } else {
-                mean(&v, &v, &energies)
+                mean(u, u, &pass.weight, &energies)
             };
-            (f64::from(size).ln() + ln + product.ln(), energy)
+            (ln + product.ln(), energy)
         };
-        let parts: Vec<(f64, f64)> = orbits.par_iter().map(part).collect();
+        let parts: Vec<(f64, f64)> = orbits.par_iter().map_init(|| (Vec::new(), Vec::new()), part).collect();
         let sum = log_sum_exp(&parts.iter().map(|part| part.0).collect::<Vec<f64>>());
         let energy: f64 = parts.iter().map(|(ln, energy)| (ln - sum).exp() * energy).sum();
         let equal = self.spins == self.layers || self.spins == self.layers * self.layers;
@@ -249,69 +236,20 @@ impl SpinLayers {
     }
 }
 
-/// `exp(power (ln w - max))`, and `power max`.
-fn scaled(ln_weight: &[f64], power: f64) -> (Vec<f64>, f64) {
-    let peak = ln_weight.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    (ln_weight.iter().map(|ln| (power * (ln - peak)).exp()).collect(), power * peak)
-}
-
-/// Divides by the largest element (all are positive), and gives its logarithm.
-fn tame(v: &mut [f64]) -> f64 {
-    let largest = v.iter().copied().fold(0.0, f64::max);
-    if largest == 0.0 {
-        return 0.0;
-    }
-    let factor = largest.recip();
-    v.iter_mut().for_each(|x| *x *= factor);
-    largest.ln()
-}
-
-/// `sum a b`, and the mean of `values` with these weights.
-fn mean(a: &[f64], b: &[f64], values: &[f64]) -> (f64, f64) {
+/// `sum a b w`, and the mean of `values` with these weights.
+fn mean(a: &[f64], b: &[f64], weights: &[f64], values: &[f64]) -> (f64, f64) {
     let (mut product, mut weighted) = (0.0, 0.0);
     // In stretches, whose sums are added up.
-    for ((a, b), values) in a.chunks(256).zip(b.chunks(256)).zip(values.chunks(256)) {
+    for (((a, b), weights), values) in a.chunks(256).zip(b.chunks(256)).zip(weights.chunks(256)).zip(values.chunks(256))
+    {
         let (mut p, mut w) = (0.0, 0.0);
-        for ((x, y), value) in a.iter().zip(b).zip(values) {
-            p += x * y;
-            w += x * y * value;
+        for (((x, y), weight), value) in a.iter().zip(b).zip(weights).zip(values) {
+            let term = x * y * weight;
+            p += term;
+            w += term * value;
         }
         product += p;
         weighted += w;
     }
     (product, if product > 0.0 { weighted / product } else { 0.0 })
-}
-
-/// The product with `[[1, t], [t, 1]]` (or `[[t, 1], [1, t]]`) for each bit of the index.
-fn spread(v: &mut [f64], t: f64, opposite: bool) {
-    // The low bits within stretches that stay in the nearest cache.
-    const STRETCH: usize = 1 << 11;
-    let (same, other) = if opposite { (t, 1.0) } else { (1.0, t) };
-    wide(
-        #[inline(always)]
-        || {
-            for stretch in v.chunks_mut(STRETCH) {
-                let mut half = 1;
-                while half < stretch.len() {
-                    butterfly(stretch, half, same, other);
-                    half *= 2;
-                }
-            }
-            let mut half = STRETCH;
-            while half < v.len() {
-                butterfly(v, half, same, other);
-                half *= 2;
-            }
-        },
-    );
-}
-
-#[inline(always)]
-fn butterfly(v: &mut [f64], half: usize, same: f64, other: f64) {
-    for pair in v.chunks_exact_mut(2 * half) {
-        let (a, b) = pair.split_at_mut(half);
-        for (x, y) in a.iter_mut().zip(b) {
-            (*x, *y) = (same * *x + other * *y, other * *x + same * *y);
-        }
-    }
 }

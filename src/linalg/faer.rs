@@ -183,6 +183,19 @@ pub(super) fn qr<T: Scalar>(a: Vec<T>, rows: usize, cols: usize) -> Result<(Vec<
     })
 }
 
+/// `R` of `A = Q R`, thin, row-major.
+pub(super) fn triangle<T: Scalar>(a: Vec<T>, rows: usize, cols: usize) -> Result<Vec<T>> {
+    enter();
+    dispatch!(T, X => {
+        let a: Vec<X> = cast(a);
+        let f = Qr::new(MatRef::from_row_major_slice(&a, rows, cols));
+        let mut r = row_major::<T, X>(f.thin_R());
+        // What stands below the diagonal belongs to the reflections.
+        (1..rows.min(cols)).for_each(|i| r[i * cols..i * cols + i].fill(T::zero()));
+        Ok(r)
+    })
+}
+
 /// `A = L Q`, thin, all row-major.
 pub(super) fn lq<T: Scalar>(a: Vec<T>, rows: usize, cols: usize) -> Result<(Vec<T>, Vec<T>)> {
     let k = rows.min(cols);

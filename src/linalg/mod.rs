@@ -24,7 +24,7 @@ pub use check::{backend_name, self_check};
 pub use eigh::{Eigh, eigh};
 pub use functions::{cholesky, expm, lstsq, polar, solve, solve_right_adjoint};
 pub use gemm::{Op, gemm, gemm_parallel, gram, matmul};
-pub use qr::{lq, qr};
+pub use qr::{lq, qr, triangle};
 pub use svd::{Svd, TruncatedSvd, singular_values, svd, truncated_svd};
 pub use truncation::{Cut, Truncation};
 pub use wide::{fetch, wide};

@@ -329,12 +329,12 @@ pub(super) fn svd_iterate<T: Scalar>(mut a: Vec<T>, rows: usize, cols: usize) ->
 }
 
 macro_rules! triangular_routine {
-    ($T:ty, $f:ident, $q:ident, $a:expr, $m:expr, $n:expr, $k:expr, $lda:expr, $q_shape:expr) => {{
+    ($T:ty, $steps:expr, $f:ident, $q:ident, $a:expr, $m:expr, $n:expr, $k:expr, $lda:expr, $q_shape:expr) => {{
         let (m, n, k, lda) = (int($m), int($n), int($k), int($lda));
         let mut tau = vec![<$T>::zero(); $k];
         let mut info = 0;
         let mut triangle: Vec<$T> = Vec::new();
-        for factor in [true, false] {
+        for factor in $steps {
             let mut query = <$T>::zero();
             for step in 0..2 {
                 let mut work = if step == 0 { Vec::new() } else { workspace(query) };
@@ -370,11 +370,32 @@ macro_rules! triangular_routine {
                 outcome(stringify!($f), $m, $n, info)?;
             }
             if factor {
-                triangle = $a.clone();
+                // The same place is for Q, if it is made.
+                triangle = if $steps.len() > 1 { $a.clone() } else { std::mem::take(&mut $a) };
             }
         }
         triangle
     }};
+}
+
+/// The steps of a [`triangular_routine`]: the triangle, and then the orthonormal factor.
+const WITH_Q: [bool; 2] = [true, false];
+
+/// `R` of `A = Q R`, thin, row-major.
+pub(super) fn triangle<T: Scalar>(mut a: Vec<T>, rows: usize, cols: usize) -> Result<Vec<T>> {
+    let k = rows.min(cols);
+    let _lock = enter();
+    let mut r = dispatch!(
+        T,
+        triangular_routine!(T, [true], sgelqf_, sorglq_, a, cols, rows, k, cols, (k, rows)),
+        triangular_routine!(T, [true], dgelqf_, dorglq_, a, cols, rows, k, cols, (k, rows)),
+        triangular_routine!(T, [true], cgelqf_, cunglq_, a, cols, rows, k, cols, (k, rows)),
+        triangular_routine!(T, [true], zgelqf_, zunglq_, a, cols, rows, k, cols, (k, rows))
+    );
+    r.truncate(k * cols);
+    // What stands below the diagonal belongs to the reflections.
+    (1..k).for_each(|i| r[i * cols..i * cols + i].fill(T::zero()));
+    Ok(r)
 }
 
 /// `A = Q R`, thin, all row-major.
@@ -384,10 +405,10 @@ pub(super) fn qr<T: Scalar>(mut a: Vec<T>, rows: usize, cols: usize) -> Result<(
     // A^T [cols, rows] = L Q': L by columns is R by rows, Q' by columns is Q by rows.
     let factored = dispatch!(
         T,
-        triangular_routine!(T, sgelqf_, sorglq_, a, cols, rows, k, cols, (k, rows)),
-        triangular_routine!(T, dgelqf_, dorglq_, a, cols, rows, k, cols, (k, rows)),
-        triangular_routine!(T, cgelqf_, cunglq_, a, cols, rows, k, cols, (k, rows)),
-        triangular_routine!(T, zgelqf_, zunglq_, a, cols, rows, k, cols, (k, rows))
+        triangular_routine!(T, WITH_Q, sgelqf_, sorglq_, a, cols, rows, k, cols, (k, rows)),
+        triangular_routine!(T, WITH_Q, dgelqf_, dorglq_, a, cols, rows, k, cols, (k, rows)),
+        triangular_routine!(T, WITH_Q, cgelqf_, cunglq_, a, cols, rows, k, cols, (k, rows)),
+        triangular_routine!(T, WITH_Q, zgelqf_, zunglq_, a, cols, rows, k, cols, (k, rows))
     );
     let mut r = vec![T::zero(); k * cols];
     for i in 0..k {
@@ -407,10 +428,10 @@ pub(super) fn lq<T: Scalar>(mut a: Vec<T>, rows: usize, cols: usize) -> Result<(
     // A^T [cols, rows] = Q' R': Q' by columns is Q by rows, R' by columns is L by rows.
     let factored = dispatch!(
         T,
-        triangular_routine!(T, sgeqrf_, sorgqr_, a, cols, rows, k, cols, (cols, k)),
-        triangular_routine!(T, dgeqrf_, dorgqr_, a, cols, rows, k, cols, (cols, k)),
-        triangular_routine!(T, cgeqrf_, cungqr_, a, cols, rows, k, cols, (cols, k)),
-        triangular_routine!(T, zgeqrf_, zungqr_, a, cols, rows, k, cols, (cols, k))
+        triangular_routine!(T, WITH_Q, sgeqrf_, sorgqr_, a, cols, rows, k, cols, (cols, k)),
+        triangular_routine!(T, WITH_Q, dgeqrf_, dorgqr_, a, cols, rows, k, cols, (cols, k)),
+        triangular_routine!(T, WITH_Q, cgeqrf_, cungqr_, a, cols, rows, k, cols, (cols, k)),
+        triangular_routine!(T, WITH_Q, zgeqrf_, zungqr_, a, cols, rows, k, cols, (cols, k))
     );
     let mut l = vec![T::zero(); rows * k];
     for i in 0..rows {

@@ -29,6 +29,16 @@ pub fn qr<T: Scalar>(a: &ArrayView2<T>) -> Result<(Array2<T>, Array2<T>)> {
     Ok((matrix(m, k, q), matrix(k, n, r)))
 }
 
+/// `R [k, n]` of the thin QR of `A [m, n]` alone: `R^H R = A^H A`, at less than half the price of both factors.
+///
+/// # Errors
+/// As [`qr`].
+pub fn triangle<T: Scalar>(a: &ArrayView2<T>) -> Result<Array2<T>> {
+    check::guard("qr", a)?;
+    let (m, n) = a.dim();
+    Ok(matrix(m.min(n), n, backend::triangle(row_major(a), m, n)?))
+}
+
 /// Thin LQ: `A [m, n] = L [m, k] Q [k, n]`, `k = min(m, n)`, `Q Q^H = 1`, `L` lower triangular.
 ///
 /// # Errors
@@ -64,6 +74,7 @@ mod tests {
                 let k = m.min(n);
                 assert!(far(&matmul(&q.view(), Op::Adjoint, &q.view(), Op::None), &Array2::eye(k)) < tolerance);
                 assert!(r.indexed_iter().all(|((i, j), x)| i <= j || *x == T::zero()));
+                assert!(far(&triangle(&a.view()).unwrap(), &r) < tolerance);
                 let (l, p) = lq(&a.view()).unwrap();
                 assert!(far(&matmul(&l.view(), Op::None, &p.view(), Op::None), &a) < tolerance);
                 assert!(far(&matmul(&p.view(), Op::None, &p.view(), Op::Adjoint), &Array2::eye(k)) < tolerance);

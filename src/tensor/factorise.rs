@@ -90,6 +90,15 @@ impl<T: Scalar> Tensor<T> {
         Ok((cut.left_factor(q, bond)?, cut.right_factor(r, bond)?))
     }
 
+    /// `R` of [`qr`](Self::qr) alone, where the isometry is not needed: the bond and the legs that are not `left`.
+    ///
+    /// # Errors
+    /// As [`svd`](Self::svd).
+    pub fn triangle<S: AsRef<str>>(&self, left: &[S], bond: &str) -> Result<Self> {
+        let cut = Cut::new(self, left)?;
+        cut.right_factor(cut.factorised(linalg::triangle)?, bond)
+    }
+
     /// `A = L Q`: `L` has the legs `left` and the bond, `Q` the bond and the others and is an isometry. Nothing is
     /// truncated.
     ///
@@ -227,6 +236,7 @@ mod tests {
 
             let (q, r) = a.qr(left, "new").unwrap();
             assert!(far(&contract(&q, &r).unwrap(), a) < tolerance && from_isometry(&q, "new") < tolerance);
+            assert!(far(&a.triangle(left, "new").unwrap(), &r) < tolerance);
             let (l, q) = a.lq(left, "new").unwrap();
             assert!(far(&contract(&l, &q).unwrap(), a) < tolerance && from_isometry(&q, "new") < tolerance);
 

@@ -45,6 +45,8 @@ pub(super) struct Model {
     pub peak: f64,
     pub largest: f64,
     pub compressions: usize,
+    /// `log2` of what truncations divide bonds by, summed.
+    pub dropped: f64,
 }
 
 impl Model {
@@ -75,6 +77,7 @@ impl Model {
             peak: alive,
             largest,
             compressions: 0,
+            dropped: 0.0,
         }
     }
 
@@ -113,6 +116,7 @@ impl Model {
             }
             self.flops += dim * dim * (20.0 * dim + 2.0 * self.limit);
             self.compressions += 1;
+            self.dropped += (dim / self.limit).log2();
         }
     }
 

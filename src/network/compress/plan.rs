@@ -1,17 +1,12 @@
 //! Plans for contraction with bounded bonds, and the search for them.
 
 use std::fmt;
-use std::time::{Duration, Instant};
 
 use super::cost::Model;
-use super::orders::{Order, drawn};
+use super::orders::Order;
 use super::settings::check_bond;
 use crate::error::{Error, Result};
-use crate::network::{ContractionTree, Equation, Planner};
-use crate::random::Seed;
-
-/// Orders that a search makes at the most.
-const ORDERS: usize = 384;
+use crate::network::{ContractionTree, Equation};
 
 /// What a contraction with bounded bonds is expected to cost; logarithms to base 2.
 ///
@@ -56,8 +51,18 @@ impl CompressedPlan {
         for &(a, b) in tree.pairs() {
             order.contract(a, b);
         }
-        let cost = cost(&order);
-        Ok(CompressedPlan { equation: equation.clone(), tree: tree.clone(), max_bond, cost })
+        Ok(Self::of(equation, tree.clone(), max_bond, &order.model))
+    }
+
+    /// The plan whose steps the model was led through.
+    pub(super) fn of(equation: &Equation, tree: ContractionTree, max_bond: usize, model: &Model) -> Self {
+        let cost = CompressedCost {
+            log2_flops: model.flops.max(1.0).log2(),
+            log2_size: model.largest.log2(),
+            log2_peak: model.peak.log2(),
+            compressions: model.compressions,
+        };
+        CompressedPlan { equation: equation.clone(), tree, max_bond, cost }
     }
 
     /// The pattern that the plan is for.
@@ -116,59 +121,4 @@ impl fmt::Display for CompressedPlan {
             self.max_bond
         )
     }
-}
-
-fn cost(order: &Order) -> CompressedCost {
-    let model = &order.model;
-    CompressedCost {
-        log2_flops: model.flops.max(1.0).log2(),
-        log2_size: model.largest.log2(),
-        log2_peak: model.peak.log2(),
-        compressions: model.compressions,
-    }
-}
-
-impl Planner {
-    /// An order for [`contract_compressed`](crate::network::Network::contract_compressed) with bonds of at most
-    /// `max_bond`: of a few hundred greedy orders, spans and sweeps, as far as they can be made in `time`, the one of the
-    /// least modelled cost. The objective, the limit of memory and the rounds of the planner concern exact contraction
-    /// and are not used.
-    ///
-    /// With time enough for all, the order depends on the seed alone.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] for a bond of zero.
-    pub fn search_compressed(
-        &self,
-        equation: &Equation,
-        max_bond: usize,
-        time: Duration,
-        seed: Seed,
-    ) -> Result<CompressedPlan> {
-        check_bond(max_bond)?;
-        let start = Instant::now();
-        let model = Model::new(equation, max_bond);
-        let mut best: Option<(f64, Order)> = None;
-        for number in 0..ORDERS {
-            if number > 0 && start.elapsed() >= time {
-                break;
-            }
-            let order = drawn(&model, number, &mut seed.stream("compressed order", number as u64));
-            let value = judged(&order.model);
-            if best.as_ref().is_none_or(|best| value < best.0) {
-                best = Some((value, order));
-            }
-        }
-        let Some((_, order)) = best else {
-            return Err(Error::Empty { what: "the list of orders".into() });
-        };
-        let cost = cost(&order);
-        let tree = ContractionTree::new(equation.tensors(), order.pairs)?;
-        Ok(CompressedPlan { equation: equation.clone(), tree, max_bond, cost })
-    }
-}
-
-/// What is to be small: the multiplications, and with less weight what is alive at once.
-fn judged(model: &Model) -> f64 {
-    model.flops.max(1.0).log2() + 0.25 * model.peak.log2()
 }

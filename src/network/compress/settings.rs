@@ -86,6 +86,12 @@ impl Compressed {
         &self.truncation
     }
 
+    /// Truncated otherwise.
+    pub(super) fn truncated(mut self, truncation: Truncation) -> Self {
+        self.truncation = truncation;
+        self
+    }
+
     pub(super) fn parts(&self) -> (&Truncation, Gauge, Timing) {
         (&self.truncation, self.gauge, self.timing)
     }

@@ -54,7 +54,7 @@ pub(super) fn projectors<T: Scalar>(
 /// The triangular factor of a tensor on one of its legs: legs `x` and `leg`, of norm near one.
 pub(super) fn triangular<T: Scalar>(tensor: &Tensor<T>, leg: &str) -> Result<Tensor<T>> {
     let others: Vec<_> = tensor.legs().iter().filter(|other| other.name() != leg).cloned().collect();
-    Ok(balanced(&tensor.qr(&others, "x")?.1)?.0)
+    Ok(balanced(&tensor.triangle(&others, "x")?)?.0)
 }
 
 /// A tensor with the factor of a neighbour put on a leg.
