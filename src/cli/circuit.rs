@@ -6,12 +6,15 @@ use std::time::Instant;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::Exit;
-use super::output::{number, print, print_json, writable, write_text};
-use crate::circuit::{Circuit, GATES, Method, PauliSum, Simulator, Statevector};
+use super::output::{complain, number, print, print_json, writable, write_text};
+use crate::circuit::{
+    Circuit, CliffordSimulator, ContractSimulator, GATES, Method, MpsSimulator, PauliSum, Simulator, Statevector,
+};
 use crate::error::{Error, Result};
 use crate::io::load_circuit;
 use crate::random::Seed;
 use crate::report::{Table, circuit_svg, circuit_text, histogram};
+use crate::scalar::Real;
 
 #[derive(Debug, Args)]
 pub(super) struct Circuits {
@@ -38,6 +41,9 @@ enum Command {
 enum MethodName {
     Auto,
     Statevector,
+    Mps,
+    Contract,
+    Clifford,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
@@ -59,6 +65,9 @@ struct Settings {
     /// Precision of the amplitudes.
     #[arg(long, value_enum, default_value = "double")]
     precision: Precision,
+    /// The largest bond of a matrix product state; without it nothing but rounding is cut.
+    #[arg(long, value_name = "D")]
+    max_bond: Option<usize>,
     /// A value for a parameter of the circuit (OpenQASM 3's `input`); may be given many times.
     #[arg(long, value_name = "NAME=VALUE", allow_hyphen_values = true)]
     bind: Vec<String>,
@@ -81,11 +90,22 @@ impl Settings {
         circuit.bind(&values)
     }
 
-    fn simulator(&self) -> Box<dyn Simulator> {
-        match (self.method, self.precision) {
+    fn simulator(&self) -> Result<Box<dyn Simulator>> {
+        if self.max_bond.is_some() && !matches!(self.method, MethodName::Mps) {
+            return Err(Error::setting("max-bond", self.max_bond.unwrap_or(0), "it is for --method mps"));
+        }
+        fn mps<T: Real>(max_bond: Option<usize>) -> MpsSimulator<T> {
+            max_bond.map_or(MpsSimulator::new(), |bond| MpsSimulator::new().max_bond(bond))
+        }
+        Ok(match (self.method, self.precision) {
             (MethodName::Auto | MethodName::Statevector, Precision::Double) => Box::new(Statevector::<f64>::new()),
             (MethodName::Auto | MethodName::Statevector, Precision::Single) => Box::new(Statevector::<f32>::new()),
-        }
+            (MethodName::Mps, Precision::Double) => Box::new(mps::<f64>(self.max_bond)),
+            (MethodName::Mps, Precision::Single) => Box::new(mps::<f32>(self.max_bond)),
+            (MethodName::Contract, Precision::Double) => Box::new(ContractSimulator::<f64>::new()),
+            (MethodName::Contract, Precision::Single) => Box::new(ContractSimulator::<f32>::new()),
+            (MethodName::Clifford, _) => Box::new(CliffordSimulator::new()),
+        })
     }
 }
 
@@ -147,6 +167,9 @@ impl Circuits {
     }
 }
 
+/// A fidelity below which a warning is given.
+const LOW_FIDELITY: f64 = 0.99;
+
 /// Rows of a table of counts beyond which the rarer ones are left out.
 const ROWS: usize = 40;
 
@@ -160,7 +183,7 @@ impl RunShots {
         }
         let circuit = self.settings.circuit()?;
         let observables = self.expect.iter().map(|text| text.parse()).collect::<Result<Vec<PauliSum>>>()?;
-        let simulator = self.settings.simulator();
+        let simulator = self.settings.simulator()?;
         let start = Instant::now();
         let (counts, fidelity) = simulator.counts(&circuit, self.shots, Seed(self.seed))?;
         let expectations =
@@ -170,6 +193,9 @@ impl RunShots {
             write_text(path, &histogram(&counts)?)?;
         }
         let method: Method = simulator.method();
+        if fidelity < LOW_FIDELITY {
+            complain(&format!("warning: the state was cut, its fidelity is about {fidelity:.3e}; allow a larger bond"));
+        }
         if self.settings.json {
             let told: Vec<_> = observables
                 .iter()
@@ -234,7 +260,7 @@ impl Amplitude {
             let expected = format!("the circuit has {} qubits; give a 0 or 1 for each", circuit.num_qubits());
             return Err(Error::setting("bits", &self.bits, expected));
         }
-        let simulator = self.settings.simulator();
+        let simulator = self.settings.simulator()?;
         let start = Instant::now();
         let amplitude = simulator.amplitude(&circuit, &bits)?;
         let seconds = start.elapsed().as_secs_f64();

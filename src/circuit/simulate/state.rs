@@ -4,7 +4,7 @@ use num_complex::Complex64;
 use rand::RngExt;
 
 use super::compile::Op;
-use super::stage;
+use super::{check_marginal, stage};
 use crate::circuit::pauli::{Pauli, PauliString, PauliSum};
 use crate::error::{Error, Result};
 use crate::memory::check_room;
@@ -14,9 +14,6 @@ use crate::scalar::Real;
 
 /// Amplitudes summed at once; it fixes the order of sums for any number of threads.
 const PART: usize = 1 << 13;
-
-/// Outcomes that a marginal may have.
-const MAX_MARGINAL: usize = 26;
 
 /// `2^qubits` amplitudes; qubit 0 is the most significant bit of an index.
 #[derive(Debug, Clone)]
@@ -134,6 +131,32 @@ impl<T: Real> State<T> {
         }
     }
 
+    /// The density matrix of some qubits, rows first, the first one most significant; of trace 1.
+    pub(super) fn density(&self, qubits: &[usize]) -> Vec<Complex64> {
+        let bits: Vec<usize> = qubits.iter().map(|&qubit| self.position(qubit)).collect();
+        let (dim, mask) = (1 << bits.len(), bits.iter().fold(0, |mask, bit| mask | 1 << bit));
+        let spread: Vec<usize> = (0..dim)
+            .map(|row| bits.iter().enumerate().map(|(i, bit)| (row >> (bits.len() - 1 - i) & 1) << bit).sum())
+            .collect();
+        let sums = self.parts(|start, re, _| {
+            let mut sum = vec![Complex64::ZERO; dim * dim];
+            for index in (start..start + re.len()).filter(|index| index & mask == 0) {
+                for row in 0..dim {
+                    let a = self.amplitude(index | spread[row]);
+                    for column in 0..dim {
+                        sum[row * dim + column] += a * self.amplitude(index | spread[column]).conj();
+                    }
+                }
+            }
+            sum
+        });
+        let mut density = vec![Complex64::ZERO; dim * dim];
+        sums.iter().for_each(|sum| density.iter_mut().zip(sum).for_each(|(d, s)| *d += s));
+        let trace: f64 = (0..dim).map(|i| density[i * dim + i].re).sum();
+        density.iter_mut().for_each(|d| *d /= trace);
+        density
+    }
+
     /// The expectation of an observable in the normalised state.
     ///
     /// # Errors
@@ -175,25 +198,16 @@ impl<T: Real> State<T> {
     /// # Errors
     /// [`Error::Circuit`] for a qubit that is not there or given twice, and beyond 26 qubits.
     pub fn marginal(&self, qubits: &[usize]) -> Result<Vec<f64>> {
-        let twice = (1..qubits.len()).find(|&i| qubits[..i].contains(&qubits[i]));
-        let fault = if let Some(qubit) = qubits.iter().find(|&&q| q >= self.qubits) {
-            format!("marginal of qubit {qubit}: there are {}", self.qubits)
-        } else if let Some(i) = twice {
-            format!("marginal of qubit {} twice", qubits[i])
-        } else if qubits.len() > MAX_MARGINAL {
-            format!("marginal of {} qubits: at most {MAX_MARGINAL}", qubits.len())
-        } else {
-            let bits: Vec<usize> = qubits.iter().map(|&qubit| self.position(qubit)).collect();
-            let mut marginal = vec![0.0; 1 << bits.len()];
-            for (index, (a, b)) in self.re.iter().zip(&self.im).enumerate() {
-                let place = bits.iter().fold(0, |place, &bit| place * 2 + (index >> bit & 1));
-                marginal[place] += square(*a, *b);
-            }
-            let total: f64 = marginal.iter().sum();
-            marginal.iter_mut().for_each(|p| *p /= total);
-            return Ok(marginal);
-        };
-        Err(Error::Circuit { what: fault })
+        check_marginal(self.qubits, qubits)?;
+        let bits: Vec<usize> = qubits.iter().map(|&qubit| self.position(qubit)).collect();
+        let mut marginal = vec![0.0; 1 << bits.len()];
+        for (index, (a, b)) in self.re.iter().zip(&self.im).enumerate() {
+            let place = bits.iter().fold(0, |place, &bit| place * 2 + (index >> bit & 1));
+            marginal[place] += square(*a, *b);
+        }
+        let total: f64 = marginal.iter().sum();
+        marginal.iter_mut().for_each(|p| *p /= total);
+        Ok(marginal)
     }
 
     /// What is needed to draw indices: the running sum of squares over parts.
