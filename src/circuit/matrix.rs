@@ -112,6 +112,30 @@ impl Matrix {
         Matrix { qubits: self.qubits, entries: self.entries.iter().map(|z| z * factor).collect() }
     }
 
+    /// The complex conjugate.
+    pub(super) fn conj(&self) -> Self {
+        Matrix { qubits: self.qubits, entries: self.entries.iter().map(Complex64::conj).collect() }
+    }
+
+    /// The sum of two matrices of the same size.
+    pub(super) fn plus(&self, other: &Self) -> Self {
+        let entries = self.entries.iter().zip(&other.entries).map(|(a, b)| a + b).collect();
+        Matrix { qubits: self.qubits, entries }
+    }
+
+    /// With controls before its own qubits: zero unless the controls have these values.
+    pub(super) fn beside_zero(&self, controls: &[bool]) -> Self {
+        let mut whole = self.controlled(controls);
+        if !controls.is_empty() {
+            let start = controls.iter().fold(0, |index, &on| index * 2 + usize::from(on)) * self.dim();
+            let all = whole.dim();
+            for i in (0..all).filter(|i| !(start..start + self.dim()).contains(i)) {
+                whole.entries[i * all + i] = Complex64::ZERO;
+            }
+        }
+        whole
+    }
+
     /// The Kronecker product, the qubits of `other` after those of this matrix; up to ten in all.
     #[must_use]
     pub(super) fn kron(&self, other: &Self) -> Self {

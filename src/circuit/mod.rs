@@ -44,6 +44,7 @@ pub use pauli::{Pauli, PauliString, PauliSum};
 pub use qasm::{Include, QELIB1};
 pub use qsim::from_qsim;
 pub use simulate::{
-    CliffordSimulator, ContractSimulator, Method, MpsRun, MpsSimulator, Sampler, Shots, Simulator, State, Statevector,
+    CliffordSimulator, ContractSimulator, Gradient, Method, MpsRun, MpsSimulator, Sampler, Shots, Simulator, State,
+    Statevector, expectation_from_shots, parameter_shift,
 };
 pub use table::{GATES, GateKind, GateRow, Inverse, gate_named};

@@ -111,6 +111,35 @@ impl Circuit {
         gates.flat_map(|g| g.parameters()).flat_map(|p| p.terms().map(|(name, _)| name.to_owned())).collect()
     }
 
+    /// The symbols in order of their names, and a value for each.
+    pub(super) fn values(&self, values: &[(&str, f64)]) -> Result<(Vec<String>, BTreeMap<String, f64>)> {
+        let symbols: Vec<String> = self.symbols().into_iter().collect();
+        for (name, value) in values {
+            if symbols.binary_search_by(|s| s.as_str().cmp(name)).is_err() {
+                return Err(Error::Circuit { what: format!("no parameter {name} in the circuit") });
+            }
+            if !value.is_finite() {
+                return Err(Error::NotFinite { what: format!("parameter {name}") });
+            }
+        }
+        let values: BTreeMap<String, f64> = values.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
+        if let Some(name) = symbols.iter().find(|name| !values.contains_key(*name)) {
+            return Err(Error::Circuit { what: format!("parameter {name} has no value; give one") });
+        }
+        Ok((symbols, values))
+    }
+
+    /// With a number added to a parameter of one gate.
+    pub(super) fn shifted(&self, instruction: usize, place: usize, by: f64) -> Self {
+        let mut shifted = self.clone();
+        if let Some(Instruction { operation: Operation::Gate { gate, .. }, .. }) =
+            shifted.instructions.get_mut(instruction)
+        {
+            gate.shift(place, by);
+        }
+        shifted
+    }
+
     /// With numbers in the place of symbols; those without a value stay.
     ///
     /// # Errors

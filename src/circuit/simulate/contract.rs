@@ -1,15 +1,16 @@
 //! Simulation by exact contraction of networks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::marker::PhantomData;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use num_complex::{Complex, Complex64};
 
+use super::adjoint::{Gradient, turned};
 use super::program::{Placed, Program, is_simple};
 use super::register::pick;
-use super::weave::{Weave, light_cone};
+use super::weave::{Weave, light_cone, tensor_entries};
 use super::{Method, Sampler, Simulator, check_bits, check_marginal};
 use crate::circuit::circuit::Circuit;
 use crate::circuit::instruction::Operation;
@@ -172,26 +173,63 @@ where
             return Ok(1.0);
         }
         let cone = light_cone(gates, &on, circuit.num_qubits());
-        let mut ket = Weave::<T>::new(circuit.num_qubits(), 'k');
-        let mut bra = Weave::<T>::new(circuit.num_qubits(), 'b');
-        for placed in &cone {
-            ket.gate(placed, false)?;
-            bra.gate(placed, true)?;
-        }
-        let mut touched: Vec<usize> = cone.iter().flat_map(|p| p.qubits.iter().copied()).chain(on).collect();
-        touched.sort_unstable();
-        touched.dedup();
-        for qubit in touched {
-            if let Some(pauli) = string.get(&qubit) {
-                ket.matrix(&[], &pauli_matrix(*pauli), &[qubit], false)?;
-            }
-            let end = ket.end(qubit)?;
-            bra.tie(qubit, &end)?;
-        }
-        ket.tensors.append(&mut bra.tensors);
-        let network = Network::with_open::<String>(ket.tensors, &[])?;
+        let mut pair = Pair::<T>::new(circuit.num_qubits());
+        pair.add(&cone)?;
+        let network = pair.closed(&cone, &on, |ket| {
+            string.iter().try_for_each(|(&q, p)| ket.matrix(&[], &pauli_matrix(*p), &[q], false))
+        })?;
         let (value, ln) = self.contracted(&network, &[])?;
         Ok(value.first().map_or(0.0, |z| z.re) * ln.exp())
+    }
+
+    /// The expectation of an observable with `values` for the symbols of a circuit, and the derivatives by them, from the
+    /// derivatives of each term's network by its tensors (one pass back over its plan).
+    ///
+    /// # Errors
+    /// As [`Simulator::expectation`]; [`Error::Circuit`] for a symbol without a value.
+    pub fn gradient(&self, circuit: &Circuit, values: &[(&str, f64)], observable: &PauliSum) -> Result<Gradient> {
+        observable.check(circuit.num_qubits())?;
+        let (symbols, values) = circuit.values(values)?;
+        let gates = gates(circuit)?;
+        let mut gradient = Gradient { value: 0.0, derivatives: vec![0.0; symbols.len()], symbols };
+        for (string, factor) in observable.terms() {
+            let on: Vec<usize> = string.keys().copied().collect();
+            if on.is_empty() {
+                gradient.value += factor;
+                continue;
+            }
+            let cone = light_cone(&gates, &on, circuit.num_qubits());
+            let mut pair = Pair::<T>::new(circuit.num_qubits());
+            // The tensor of the ket that each derivative belongs to.
+            let mut places = Vec::new();
+            for placed in &cone {
+                let turned = turned(placed.gate, &gradient.symbols, &values).map_err(|e| placed.at(e))?;
+                let controls = placed.gate.controls();
+                pair.bra.matrix(&controls, &turned.matrix, placed.qubits, true).map_err(|e| placed.at(e))?;
+                // A matrix may be diagonal at these values by accident.
+                let diagonal = turned.matrix.as_diagonal().is_some()
+                    && turned.derivatives.iter().all(|(_, d)| d.as_diagonal().is_some());
+                let made = pair.ket.place(&controls, &turned.matrix, placed.qubits, false, diagonal);
+                made.map_err(|e| placed.at(e))?;
+                for (chain, derivative) in turned.derivatives {
+                    let legs = pair.ket.tensors.last().map(|t| t.legs().to_vec()).unwrap_or_default();
+                    let entries = tensor_entries(&derivative, &controls, diagonal, Complex64::ZERO);
+                    places.push((pair.ket.tensors.len() - 1, chain, legs, entries));
+                }
+            }
+            let network = pair.closed(&cone, &on, |ket| {
+                string.iter().try_for_each(|(&q, p)| ket.matrix(&[], &pauli_matrix(*p), &[q], false))
+            })?;
+            let plan = self.plan(&network)?;
+            let found = network.gradient(&plan)?;
+            gradient.value += factor * found.value().value().to_c64().re;
+            for (place, chain, legs, entries) in places {
+                let derivative = found.derivatives()[place].clone().into_tensor()?.into_array(&legs)?;
+                let slope: f64 = derivative.iter().zip(&entries).map(|(d, e)| 2.0 * (d.to_c64() * e).re).sum();
+                chain.iter().for_each(|&(i, by)| gradient.derivatives[i] += factor * by * slope);
+            }
+        }
+        Ok(gradient)
     }
 
     /// The network of probabilities of `group`, open, with the qubits `before` open too, everything else traced out.
@@ -202,23 +240,64 @@ where
         on: &[usize],
     ) -> Result<(Network<Complex<T>>, Vec<String>)> {
         let cone = light_cone(gates, on, circuit.num_qubits());
-        let mut ket = Weave::<T>::new(circuit.num_qubits(), 'k');
-        let mut bra = Weave::<T>::new(circuit.num_qubits(), 'b');
-        for placed in &cone {
-            ket.gate(placed, false)?;
-            bra.gate(placed, true)?;
+        let mut pair = Pair::<T>::new(circuit.num_qubits());
+        pair.add(&cone)?;
+        pair.tied(&cone, on)?;
+        let open = on.iter().map(|&q| pair.ket.end(q)).collect::<Result<Vec<_>>>()?;
+        Ok((pair.network(&open)?, open))
+    }
+}
+
+/// A state and its conjugate.
+struct Pair<T: Real>
+where
+    Complex<T>: Scalar,
+{
+    ket: Weave<T>,
+    bra: Weave<T>,
+}
+
+impl<T: Real> Pair<T>
+where
+    Complex<T>: Scalar<Real = T>,
+{
+    fn new(qubits: usize) -> Self {
+        Pair { ket: Weave::new(qubits, 'k'), bra: Weave::new(qubits, 'b') }
+    }
+
+    fn add(&mut self, cone: &[&Placed<'_>]) -> Result<()> {
+        for placed in cone {
+            self.ket.gate(placed, false)?;
+            self.bra.gate(placed, true)?;
         }
-        let mut touched: Vec<usize> =
-            cone.iter().flat_map(|p| p.qubits.iter().copied()).chain(on.iter().copied()).collect();
-        touched.sort_unstable();
-        touched.dedup();
-        for &qubit in &touched {
-            let end = ket.end(qubit)?;
-            bra.tie(qubit, &end)?;
+        Ok(())
+    }
+
+    /// Joins the two at the ends of all qubits that were touched.
+    fn tied(&mut self, cone: &[&Placed<'_>], on: &[usize]) -> Result<()> {
+        let touched: BTreeSet<usize> = cone.iter().flat_map(|p| p.qubits).chain(on).copied().collect();
+        for qubit in touched {
+            let end = self.ket.end(qubit)?;
+            self.bra.tie(qubit, &end)?;
         }
-        let open = on.iter().map(|&q| ket.end(q)).collect::<Result<Vec<_>>>()?;
-        ket.tensors.append(&mut bra.tensors);
-        Ok((Network::with_open(ket.tensors, &open)?, open))
+        Ok(())
+    }
+
+    fn network(mut self, open: &[String]) -> Result<Network<Complex<T>>> {
+        self.ket.tensors.append(&mut self.bra.tensors);
+        Network::with_open(self.ket.tensors, open)
+    }
+
+    /// With an operator in between, and nothing open.
+    fn closed(
+        mut self,
+        cone: &[&Placed<'_>],
+        on: &[usize],
+        operator: impl FnOnce(&mut Weave<T>) -> Result<()>,
+    ) -> Result<Network<Complex<T>>> {
+        operator(&mut self.ket)?;
+        self.tied(cone, on)?;
+        self.network(&[])
     }
 }
 

@@ -1,5 +1,6 @@
 //! What every simulator can do, and the simulators.
 
+mod adjoint;
 mod clifford;
 mod compile;
 mod contract;
@@ -9,6 +10,7 @@ mod mps;
 mod operator;
 mod program;
 mod register;
+mod shift;
 mod stage;
 mod state;
 mod statevector;
@@ -28,9 +30,11 @@ use crate::parallel;
 use crate::random::Seed;
 use crate::scalar::LogScaled;
 
+pub use adjoint::Gradient;
 pub use clifford::CliffordSimulator;
 pub use contract::ContractSimulator;
 pub use mps::{MpsRun, MpsSimulator};
+pub use shift::{expectation_from_shots, parameter_shift};
 pub use state::State;
 pub use statevector::Statevector;
 

@@ -19,8 +19,8 @@ const PART: usize = 1 << 13;
 #[derive(Debug, Clone)]
 pub struct State<T> {
     qubits: usize,
-    re: Vec<T>,
-    im: Vec<T>,
+    pub(super) re: Vec<T>,
+    pub(super) im: Vec<T>,
 }
 
 impl<T: Real> State<T> {
@@ -131,6 +131,66 @@ impl<T: Real> State<T> {
         }
     }
 
+    /// The probability of each basis state, of the state as it is.
+    #[must_use]
+    pub fn probabilities(&self) -> Vec<f64> {
+        self.re.iter().zip(&self.im).map(|(a, b)| square(*a, *b)).collect()
+    }
+
+    /// `<self|other>`.
+    pub(super) fn inner(&self, other: &Self) -> Complex64 {
+        let sums = self.parts(|start, re, im| {
+            let mut sum = Complex64::ZERO;
+            for (i, (a, b)) in re.iter().zip(im).enumerate() {
+                let own = Complex64::new(Real::to_f64(*a), -Real::to_f64(*b));
+                sum += own * other.amplitude(start + i);
+            }
+            sum
+        });
+        sums.iter().sum()
+    }
+
+    /// The state with each amplitude times a number.
+    pub(super) fn weighted(&self, weights: &[f64]) -> Result<Self> {
+        if weights.len() != self.re.len() {
+            return Err(Error::shape("derivatives by the probabilities", weights.len(), self.re.len()));
+        }
+        let part = |part: &[T]| part.iter().zip(weights).map(|(x, w)| *x * T::of(*w)).collect();
+        Ok(State { qubits: self.qubits, re: part(&self.re), im: part(&self.im) })
+    }
+
+    /// An observable times the state.
+    pub(super) fn times(&self, observable: &PauliSum) -> Self {
+        let dim = self.re.len();
+        let (mut re, mut im) = (vec![T::zero(); dim], vec![T::zero(); dim]);
+        for (string, factor) in observable.terms() {
+            let (flips, signs, turns) = self.masks(string);
+            // Y = i X Z: a power of i for each.
+            let turn = [(1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0)][turns % 4];
+            for (i, (re, im)) in re.iter_mut().zip(&mut im).enumerate() {
+                let from = i ^ flips;
+                let factor = if (from & signs).count_ones() % 2 == 1 { -factor } else { factor };
+                let (tr, ti) = (T::of(turn.0 * factor), T::of(turn.1 * factor));
+                let (a, b) = (self.re[from], self.im[from]);
+                *re += tr * a - ti * b;
+                *im += tr * b + ti * a;
+            }
+        }
+        State { qubits: self.qubits, re, im }
+    }
+
+    /// Bits that a Pauli product flips, those whose value gives a sign, and how many Y it has.
+    fn masks(&self, string: &PauliString) -> (usize, usize, usize) {
+        let (mut flips, mut signs, mut turns) = (0_usize, 0_usize, 0);
+        for (&qubit, pauli) in string {
+            let bit = 1 << self.position(qubit);
+            flips |= if *pauli == Pauli::Z { 0 } else { bit };
+            signs |= if *pauli == Pauli::X { 0 } else { bit };
+            turns += usize::from(*pauli == Pauli::Y);
+        }
+        (flips, signs, turns)
+    }
+
     /// The density matrix of some qubits, rows first, the first one most significant; of trace 1.
     pub(super) fn density(&self, qubits: &[usize]) -> Vec<Complex64> {
         let bits: Vec<usize> = qubits.iter().map(|&qubit| self.position(qubit)).collect();
@@ -168,13 +228,7 @@ impl<T: Real> State<T> {
     }
 
     fn expectation_of(&self, string: &PauliString) -> f64 {
-        let (mut flips, mut signs, mut turns) = (0_usize, 0_usize, 0);
-        for (&qubit, pauli) in string {
-            let bit = 1 << self.position(qubit);
-            flips |= if *pauli == Pauli::Z { 0 } else { bit };
-            signs |= if *pauli == Pauli::X { 0 } else { bit };
-            turns += usize::from(*pauli == Pauli::Y);
-        }
+        let (flips, signs, turns) = self.masks(string);
         // i^turns: the sum is real, so only one part of a product is wanted.
         let (imaginary, negative) = (turns % 2 == 1, turns % 4 == 1 || turns % 4 == 2);
         let sums = self.parts(|start, re, im| {

@@ -70,33 +70,30 @@ where
 
     /// Adds a matrix on the last of the qubits, under controls on the first ones.
     pub(super) fn matrix(&mut self, controls: &[bool], matrix: &Matrix, qubits: &[usize], conj: bool) -> Result<()> {
+        self.place(controls, matrix, qubits, conj, matrix.as_diagonal().is_some())
+    }
+
+    /// As [`matrix`](Self::matrix), as a hyperedge only if `diagonal`.
+    pub(super) fn place(
+        &mut self,
+        controls: &[bool],
+        matrix: &Matrix,
+        qubits: &[usize],
+        conj: bool,
+        diagonal: bool,
+    ) -> Result<()> {
         if qubits.len() > MAX_GATE {
             let what = format!("a gate on {} qubits: a tensor is made of at most {MAX_GATE}", qubits.len());
             return Err(Error::Circuit { what });
         }
-        let turn = |z: Complex64| if conj { z.conj() } else { z };
         let mut names = Vec::with_capacity(2 * qubits.len());
         for &qubit in qubits {
             names.push(self.end(qubit)?);
         }
-        let on = controls.iter().fold(0, |index, &on| 2 * index + usize::from(on));
-        let (dim, choices) = (matrix.dim(), 1 << controls.len());
-        if let Some(factors) = matrix.as_diagonal() {
-            let value = |choice: usize, i: usize| if choice == on { turn(factors[i]) } else { Complex64::ONE };
-            let entries: Vec<Complex64> = (0..choices * dim).map(|x| value(x / dim, x % dim)).collect();
+        let matrix = if conj { matrix.conj() } else { matrix.clone() };
+        let entries = tensor_entries(&matrix, controls, diagonal, Complex64::ONE);
+        if diagonal {
             return self.push(names, &entries);
-        }
-        // [controls, out, in]
-        let value = |choice: usize, row: usize, column: usize| match choice == on {
-            true => turn(matrix.get(row, column)),
-            false if row == column => Complex64::ONE,
-            false => Complex64::ZERO,
-        };
-        let mut entries = Vec::with_capacity(choices * dim * dim);
-        for choice in 0..choices {
-            for row in 0..dim {
-                entries.extend((0..dim).map(|column| value(choice, row, column)));
-            }
         }
         let before = names.split_off(controls.len());
         for &qubit in &qubits[controls.len()..] {
@@ -114,6 +111,25 @@ where
         let (zero, one) = (Complex64::ZERO, Complex64::ONE);
         self.push(vec![end, name.to_owned()], &[one, zero, zero, one])
     }
+}
+
+/// The elements of a gate's tensor: `[controls, out, in]`, or `[controls, targets]` of a diagonal one; `beside` times the
+/// identity where the controls have other values.
+pub(super) fn tensor_entries(matrix: &Matrix, controls: &[bool], diagonal: bool, beside: Complex64) -> Vec<Complex64> {
+    let on = controls.iter().fold(0, |index, &on| 2 * index + usize::from(on));
+    let dim = matrix.dim();
+    let mut entries = Vec::new();
+    for choice in 0..1 << controls.len() {
+        for row in 0..dim {
+            let columns = if diagonal { row..row + 1 } else { 0..dim };
+            entries.extend(columns.map(|column| match choice == on {
+                true => matrix.get(row, column),
+                false if row == column => beside,
+                false => Complex64::ZERO,
+            }));
+        }
+    }
+    entries
 }
 
 /// The gates that what happens on `qubits` at the end depends on: those in the light cone behind them.
