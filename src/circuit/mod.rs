@@ -26,6 +26,7 @@ mod circuit;
 mod gate;
 mod instruction;
 mod matrix;
+mod noise;
 mod parameter;
 mod pauli;
 mod qasm;
@@ -39,12 +40,13 @@ pub use circuit::{Circuit, MAX_INSTRUCTIONS, MAX_QUBITS};
 pub use gate::Gate;
 pub use instruction::{Condition, Instruction, Operation, Register};
 pub use matrix::Matrix;
+pub use noise::Noise;
 pub use parameter::Parameter;
 pub use pauli::{Pauli, PauliString, PauliSum};
 pub use qasm::{Include, QELIB1};
 pub use qsim::from_qsim;
 pub use simulate::{
-    CliffordSimulator, ContractSimulator, Gradient, Method, MpsRun, MpsSimulator, Sampler, Shots, Simulator, State,
-    Statevector, expectation_from_shots, parameter_shift,
+    Choice, CliffordSimulator, ContractSimulator, Density, DensityMatrix, Gradient, Method, MpsRun, MpsSimulator,
+    Sampler, Shots, Simulator, State, Statevector, Task, choose, expectation_from_shots, parameter_shift,
 };
 pub use table::{GATES, GateKind, GateRow, Inverse, gate_named};

@@ -1,9 +1,11 @@
 //! What every simulator can do, and the simulators.
 
 mod adjoint;
+mod auto;
 mod clifford;
 mod compile;
 mod contract;
+mod density;
 mod fuse;
 mod kernel;
 mod mps;
@@ -31,8 +33,10 @@ use crate::random::Seed;
 use crate::scalar::LogScaled;
 
 pub use adjoint::Gradient;
+pub use auto::{Choice, Task, choose};
 pub use clifford::CliffordSimulator;
 pub use contract::ContractSimulator;
+pub use density::{Density, DensityMatrix};
 pub use mps::{MpsRun, MpsSimulator};
 pub use shift::{expectation_from_shots, parameter_shift};
 pub use state::State;
@@ -50,6 +54,8 @@ pub enum Method {
     Contract,
     /// A stabiliser tableau.
     Clifford,
+    /// A density matrix.
+    Density,
 }
 
 impl fmt::Display for Method {
@@ -59,6 +65,7 @@ impl fmt::Display for Method {
             Method::Mps => "mps",
             Method::Contract => "contract",
             Method::Clifford => "clifford",
+            Method::Density => "density",
         })
     }
 }

@@ -181,14 +181,7 @@ impl<T: Real> State<T> {
 
     /// Bits that a Pauli product flips, those whose value gives a sign, and how many Y it has.
     fn masks(&self, string: &PauliString) -> (usize, usize, usize) {
-        let (mut flips, mut signs, mut turns) = (0_usize, 0_usize, 0);
-        for (&qubit, pauli) in string {
-            let bit = 1 << self.position(qubit);
-            flips |= if *pauli == Pauli::Z { 0 } else { bit };
-            signs |= if *pauli == Pauli::X { 0 } else { bit };
-            turns += usize::from(*pauli == Pauli::Y);
-        }
-        (flips, signs, turns)
+        masks(string, |qubit| self.position(qubit))
     }
 
     /// The density matrix of some qubits, rows first, the first one most significant; of trace 1.
@@ -299,6 +292,18 @@ impl<T: Real> State<T> {
         // Rounding may carry the number past the end: then the last one that can come.
         last
     }
+}
+
+/// Bits that a Pauli product flips, those whose value gives a sign, and how many Y it has.
+pub(super) fn masks(string: &PauliString, position: impl Fn(usize) -> usize) -> (usize, usize, usize) {
+    let (mut flips, mut signs, mut turns) = (0_usize, 0_usize, 0);
+    for (&qubit, pauli) in string {
+        let bit = 1 << position(qubit);
+        flips |= if *pauli == Pauli::Z { 0 } else { bit };
+        signs |= if *pauli == Pauli::X { 0 } else { bit };
+        turns += usize::from(*pauli == Pauli::Y);
+    }
+    (flips, signs, turns)
 }
 
 fn square<T: Real>(re: T, im: T) -> f64 {
