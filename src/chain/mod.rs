@@ -12,6 +12,7 @@ mod effective;
 mod entropy;
 mod environments;
 mod expectation;
+mod local;
 mod mpo;
 mod mps;
 mod named;

@@ -1,8 +1,11 @@
 //! A circuit as a value: instructions on named registers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use super::channel::Channel;
 use super::gate::Gate;
+use super::instruction::{Condition, Instruction, Operation, Register};
 use super::matrix::Matrix;
 use super::parameter::Parameter;
 use crate::error::{Error, Result};
@@ -14,100 +17,6 @@ pub const MAX_INSTRUCTIONS: usize = 2_000_000;
 
 /// Registers, which are looked up one by one.
 const MAX_REGISTERS: usize = 2000;
-
-/// Qubits or classical bits with a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Register {
-    /// The name.
-    pub name: String,
-    /// Number of its first qubit or bit in the circuit.
-    pub start: usize,
-    /// How many.
-    pub size: usize,
-}
-
-/// Classical bits that have to hold a value; the first bit is the least significant, as in OpenQASM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Condition {
-    /// The first bit.
-    pub start: usize,
-    /// How many bits.
-    pub size: usize,
-    /// The value.
-    pub value: u64,
-}
-
-impl Condition {
-    /// Whether `bits` of the circuit hold the value.
-    #[must_use]
-    pub fn holds(&self, bits: &[u8]) -> bool {
-        let register = bits.iter().skip(self.start).take(self.size);
-        register.enumerate().all(|(i, &bit)| {
-            let expected = if i < 64 { self.value >> i & 1 } else { 0 };
-            u64::from(bit) == expected
-        }) && (self.size >= 64 || self.value >> self.size == 0)
-    }
-}
-
-/// What an instruction does.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Operation {
-    /// A gate on qubits, controls first.
-    Gate {
-        /// The gate.
-        gate: Gate,
-        /// Its qubits.
-        qubits: Vec<usize>,
-    },
-    /// Measures a qubit in the computational basis.
-    Measure {
-        /// The qubit.
-        qubit: usize,
-        /// Where the outcome goes.
-        bit: usize,
-    },
-    /// Puts a qubit into 0.
-    Reset {
-        /// The qubit.
-        qubit: usize,
-    },
-    /// Nothing; gates are not drawn across it.
-    Barrier {
-        /// The qubits it spans.
-        qubits: Vec<usize>,
-    },
-}
-
-impl Operation {
-    /// The qubits it touches.
-    #[must_use]
-    pub fn qubits(&self) -> &[usize] {
-        match self {
-            Operation::Gate { qubits, .. } | Operation::Barrier { qubits } => qubits,
-            Operation::Measure { qubit, .. } | Operation::Reset { qubit } => std::slice::from_ref(qubit),
-        }
-    }
-
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> String {
-        match self {
-            Operation::Gate { gate, .. } => gate.name(),
-            Operation::Measure { .. } => "measure".into(),
-            Operation::Reset { .. } => "reset".into(),
-            Operation::Barrier { .. } => "barrier".into(),
-        }
-    }
-}
-
-/// An operation, done always or where classical bits hold a value.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Instruction {
-    /// What is done.
-    pub operation: Operation,
-    /// When; `None` is always.
-    pub condition: Option<Condition>,
-}
 
 /// Instructions on qubits and classical bits, both in named registers.
 ///
@@ -121,9 +30,9 @@ pub struct Instruction {
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Circuit {
-    qubits: Vec<Register>,
-    bits: Vec<Register>,
-    instructions: Vec<Instruction>,
+    pub(super) qubits: Vec<Register>,
+    pub(super) bits: Vec<Register>,
+    pub(super) instructions: Vec<Instruction>,
 }
 
 /// Methods that add one gate.
@@ -285,8 +194,14 @@ impl Circuit {
             Operation::Gate { gate, qubits } if gate.qubits() != qubits.len() => {
                 Err(format!("acts on {} qubits, {} are given", gate.qubits(), qubits.len()))
             }
-            Operation::Measure { bit, .. } if *bit >= self.num_bits() => {
+            Operation::Channel { channel, qubits } if channel.qubits() != qubits.len() => {
+                Err(format!("acts on {} qubits, {} are given", channel.qubits(), qubits.len()))
+            }
+            Operation::Measure { bit, .. } | Operation::Misread { bit, .. } if *bit >= self.num_bits() => {
                 Err(format!("no classical bit {bit}, there are {}", self.num_bits()))
+            }
+            Operation::Misread { chances, .. } if chances.iter().any(|p| !(0.0..=1.0).contains(p)) => {
+                Err(format!("probabilities {chances:?} of a wrong reading: give numbers from 0 to 1"))
             }
             _ => match instruction.condition {
                 Some(c) if c.size == 0 || c.start.saturating_add(c.size) > self.num_bits() => Err(format!(
@@ -340,6 +255,15 @@ impl Circuit {
         self.push(Instruction { operation: Operation::Reset { qubit }, condition: None })
     }
 
+    /// Adds a noise channel.
+    ///
+    /// # Errors
+    /// As [`Circuit::push`].
+    pub fn channel(&mut self, channel: &Arc<Channel>, qubits: &[usize]) -> Result<&mut Self> {
+        let operation = Operation::Channel { channel: channel.clone(), qubits: qubits.to_vec() };
+        self.push(Instruction { operation, condition: None })
+    }
+
     /// Adds a barrier.
     ///
     /// # Errors
@@ -357,158 +281,6 @@ impl Circuit {
             return Err(Error::Circuit { what: "a condition, and no instruction before it".into() });
         };
         self.push(Instruction { condition: Some(condition), ..last })
-    }
-
-    /// Adds the instructions of `other` on qubits and bits of this circuit: its qubit `i` is `qubits[i]` here.
-    ///
-    /// # Errors
-    /// [`Error::Circuit`] if the lists have other lengths than the other circuit has qubits and bits, or as
-    /// [`Circuit::push`]; a condition on several bits needs them side by side here too.
-    pub fn append_on(&mut self, other: &Circuit, qubits: &[usize], bits: &[usize]) -> Result<&mut Self> {
-        if (qubits.len(), bits.len()) != (other.num_qubits(), other.num_bits()) {
-            let (q, b) = (other.num_qubits(), other.num_bits());
-            let what = format!("{} qubits and {} bits given for a circuit of {q} and {b}", qubits.len(), bits.len());
-            return Err(Error::Circuit { what });
-        }
-        for instruction in &other.instructions {
-            let operation = match &instruction.operation {
-                Operation::Gate { gate, qubits: on } => {
-                    Operation::Gate { gate: gate.clone(), qubits: on.iter().map(|&q| qubits[q]).collect() }
-                }
-                Operation::Measure { qubit, bit } => Operation::Measure { qubit: qubits[*qubit], bit: bits[*bit] },
-                Operation::Reset { qubit } => Operation::Reset { qubit: qubits[*qubit] },
-                Operation::Barrier { qubits: on } => {
-                    Operation::Barrier { qubits: on.iter().map(|&q| qubits[q]).collect() }
-                }
-            };
-            let condition = match instruction.condition {
-                Some(c) => {
-                    let there = &bits[c.start..c.start + c.size];
-                    if there.windows(2).any(|pair| pair[1] != pair[0] + 1) {
-                        let what = format!("condition on {} bits that are not side by side where they go", c.size);
-                        return Err(Error::Circuit { what });
-                    }
-                    Some(Condition { start: there[0], ..c })
-                }
-                None => None,
-            };
-            self.push(Instruction { operation, condition })?;
-        }
-        Ok(self)
-    }
-
-    /// Adds the instructions of `other` on the first qubits and bits.
-    ///
-    /// # Errors
-    /// As [`Circuit::append_on`].
-    pub fn append(&mut self, other: &Circuit) -> Result<&mut Self> {
-        let (qubits, bits): (Vec<_>, Vec<_>) = ((0..other.num_qubits()).collect(), (0..other.num_bits()).collect());
-        self.append_on(other, &qubits, &bits)
-    }
-
-    /// The instructions `times` times over.
-    ///
-    /// # Errors
-    /// [`Error::Circuit`] beyond [`MAX_INSTRUCTIONS`].
-    pub fn repeated(&self, times: usize) -> Result<Self> {
-        let mut circuit = self.emptied();
-        if self.instructions.len().checked_mul(times).is_none_or(|n| n > MAX_INSTRUCTIONS) {
-            let what = format!("{} instructions {times} times: at most {MAX_INSTRUCTIONS}", self.instructions.len());
-            return Err(Error::Circuit { what });
-        }
-        (0..times).for_each(|_| circuit.instructions.extend_from_slice(&self.instructions));
-        Ok(circuit)
-    }
-
-    /// The same registers, without instructions.
-    #[must_use]
-    pub fn emptied(&self) -> Self {
-        Circuit { qubits: self.qubits.clone(), bits: self.bits.clone(), instructions: Vec::new() }
-    }
-
-    /// What undoes the circuit.
-    ///
-    /// # Errors
-    /// [`Error::Circuit`] at a measurement, a reset or a condition.
-    pub fn inverse(&self) -> Result<Self> {
-        let mut circuit = self.emptied();
-        for (number, instruction) in self.instructions.iter().enumerate().rev() {
-            let operation = match (&instruction.operation, instruction.condition) {
-                (Operation::Gate { gate, qubits }, None) => {
-                    Operation::Gate { gate: gate.inverse(), qubits: qubits.clone() }
-                }
-                (Operation::Barrier { qubits }, None) => Operation::Barrier { qubits: qubits.clone() },
-                (other, _) => {
-                    let what = format!("instruction {number} ({}) has no inverse", other.name());
-                    return Err(Error::Circuit { what });
-                }
-            };
-            circuit.instructions.push(Instruction { operation, condition: None });
-        }
-        Ok(circuit)
-    }
-
-    /// Symbols without a value, by name.
-    #[must_use]
-    pub fn symbols(&self) -> BTreeSet<String> {
-        let gates = self.instructions.iter().filter_map(|i| match &i.operation {
-            Operation::Gate { gate, .. } => Some(gate),
-            _ => None,
-        });
-        gates.flat_map(|g| g.parameters()).flat_map(|p| p.terms().map(|(name, _)| name.to_owned())).collect()
-    }
-
-    /// With numbers in the place of symbols; those without a value stay.
-    ///
-    /// # Errors
-    /// [`Error::Circuit`] for a name that is no symbol of the circuit, [`Error::NotFinite`].
-    pub fn bind(&self, values: &[(&str, f64)]) -> Result<Self> {
-        let symbols = self.symbols();
-        for (name, value) in values {
-            if !symbols.contains(*name) {
-                return Err(Error::Circuit { what: format!("no parameter {name} in the circuit") });
-            }
-            if !value.is_finite() {
-                return Err(Error::NotFinite { what: format!("parameter {name}") });
-            }
-        }
-        let values: BTreeMap<String, f64> = values.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
-        let mut bound = self.clone();
-        for instruction in &mut bound.instructions {
-            if let Operation::Gate { gate, .. } = &mut instruction.operation {
-                gate.bind(&values);
-            }
-        }
-        Ok(bound)
-    }
-
-    /// Instructions that have to follow one another: the longest chain through qubits and classical bits, barriers not
-    /// counted but kept to.
-    #[must_use]
-    pub fn depth(&self) -> usize {
-        let (mut at, mut bits_at) = (vec![0_usize; self.num_qubits()], vec![0_usize; self.num_bits()]);
-        for instruction in &self.instructions {
-            let qubits = instruction.operation.qubits();
-            let mut start = qubits.iter().map(|&q| at[q]).max().unwrap_or(0);
-            if let Some(c) = instruction.condition {
-                start = bits_at[c.start..c.start + c.size].iter().copied().fold(start, usize::max);
-            }
-            let counts = !matches!(instruction.operation, Operation::Barrier { .. }) && !qubits.is_empty();
-            if let Operation::Measure { bit, .. } = instruction.operation {
-                start = start.max(bits_at[bit]);
-                bits_at[bit] = start + 1;
-            }
-            qubits.iter().for_each(|&q| at[q] = start + usize::from(counts));
-        }
-        at.into_iter().max().unwrap_or(0)
-    }
-
-    /// How many instructions there are of each name.
-    #[must_use]
-    pub fn counts(&self) -> BTreeMap<String, usize> {
-        let mut counts = BTreeMap::new();
-        self.instructions.iter().for_each(|i| *counts.entry(i.operation.name()).or_insert(0) += 1);
-        counts
     }
 }
 

@@ -164,6 +164,19 @@ impl Gate {
         }
     }
 
+    /// Adds a number to a parameter.
+    pub(super) fn shift(&mut self, place: usize, by: f64) {
+        match self {
+            Gate::Named { parameters, .. } => {
+                if let Some(parameter) = parameters.get_mut(place) {
+                    *parameter = parameter.clone() + by;
+                }
+            }
+            Gate::Unitary(_) => {}
+            Gate::Controlled { gate, .. } => gate.shift(place, by),
+        }
+    }
+
     /// The name without parameters: of the row, or `unitary`; controls that the row does not have are `c` and, where they
     /// act at 0, `n`.
     #[must_use]

@@ -106,6 +106,59 @@ impl Matrix {
         Ok(Matrix { qubits: self.qubits, entries })
     }
 
+    /// Times a number.
+    #[must_use]
+    pub(super) fn scaled(&self, factor: f64) -> Self {
+        Matrix { qubits: self.qubits, entries: self.entries.iter().map(|z| z * factor).collect() }
+    }
+
+    /// The complex conjugate.
+    pub(super) fn conj(&self) -> Self {
+        Matrix { qubits: self.qubits, entries: self.entries.iter().map(Complex64::conj).collect() }
+    }
+
+    /// The sum of two matrices of the same size.
+    pub(super) fn plus(&self, other: &Self) -> Self {
+        let entries = self.entries.iter().zip(&other.entries).map(|(a, b)| a + b).collect();
+        Matrix { qubits: self.qubits, entries }
+    }
+
+    /// With controls before its own qubits: zero unless the controls have these values.
+    pub(super) fn beside_zero(&self, controls: &[bool]) -> Self {
+        let mut whole = self.controlled(controls);
+        if !controls.is_empty() {
+            let start = controls.iter().fold(0, |index, &on| index * 2 + usize::from(on)) * self.dim();
+            let all = whole.dim();
+            for i in (0..all).filter(|i| !(start..start + self.dim()).contains(i)) {
+                whole.entries[i * all + i] = Complex64::ZERO;
+            }
+        }
+        whole
+    }
+
+    /// The Kronecker product, the qubits of `other` after those of this matrix; up to ten in all.
+    #[must_use]
+    pub(super) fn kron(&self, other: &Self) -> Self {
+        let (dim, inner) = (self.dim() * other.dim(), other.dim());
+        let entry = |i: usize| {
+            let (row, column) = (i / dim, i % dim);
+            self.get(row / inner, column / inner) * other.get(row % inner, column % inner)
+        };
+        Matrix { qubits: self.qubits + other.qubits, entries: (0..dim * dim).map(entry).collect() }
+    }
+
+    /// On qubits in another order: qubit `i` of the result is qubit `order[i]` of this one.
+    #[must_use]
+    pub(super) fn reordered(&self, order: &[usize]) -> Self {
+        let (n, dim) = (self.qubits, self.dim());
+        let place = |index: usize| {
+            let bit = |(i, &from): (usize, &usize)| (index >> (n - 1 - i) & 1) << (n - 1 - from);
+            order.iter().enumerate().map(bit).sum::<usize>()
+        };
+        let entries = (0..dim * dim).map(|i| self.get(place(i / dim), place(i % dim))).collect();
+        Matrix { qubits: n, entries }
+    }
+
     /// With controls before its own qubits: acts where the controls have these values.
     pub(super) fn controlled(&self, controls: &[bool]) -> Self {
         let (dim, mut whole) = (self.dim(), Matrix::identity(controls.len() + self.qubits));

@@ -20,23 +20,33 @@
 //! # Ok::<(), ansatz::Error>(())
 //! ```
 
+mod channel;
 #[allow(clippy::module_inception)]
 mod circuit;
 mod gate;
+mod instruction;
 mod matrix;
+mod noise;
 mod parameter;
 mod pauli;
 mod qasm;
 mod qsim;
 mod simulate;
 mod table;
+mod transform;
 
-pub use circuit::{Circuit, Condition, Instruction, MAX_INSTRUCTIONS, MAX_QUBITS, Operation, Register};
+pub use channel::Channel;
+pub use circuit::{Circuit, MAX_INSTRUCTIONS, MAX_QUBITS};
 pub use gate::Gate;
+pub use instruction::{Condition, Instruction, Operation, Register};
 pub use matrix::Matrix;
+pub use noise::Noise;
 pub use parameter::Parameter;
 pub use pauli::{Pauli, PauliString, PauliSum};
 pub use qasm::{Include, QELIB1};
 pub use qsim::from_qsim;
-pub use simulate::{Method, Sampler, Shots, Simulator, State, Statevector};
+pub use simulate::{
+    Choice, CliffordSimulator, ContractSimulator, Density, DensityMatrix, Gradient, Method, MpsRun, MpsSimulator,
+    Sampler, Shots, Simulator, State, Statevector, Task, choose, expectation_from_shots, parameter_shift,
+};
 pub use table::{GATES, GateKind, GateRow, Inverse, gate_named};

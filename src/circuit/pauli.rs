@@ -20,6 +20,18 @@ pub enum Pauli {
     Z,
 }
 
+impl Pauli {
+    /// Its letter.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Pauli::X => "X",
+            Pauli::Y => "Y",
+            Pauli::Z => "Z",
+        }
+    }
+}
+
 /// A product of Pauli operators by qubit; qubits left out have the identity.
 pub type PauliString = BTreeMap<usize, Pauli>;
 

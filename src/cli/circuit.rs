@@ -4,14 +4,19 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, Subcommand, ValueEnum};
+use num_complex::Complex;
 
 use super::Exit;
-use super::output::{number, print, print_json, writable, write_text};
-use crate::circuit::{Circuit, GATES, Method, PauliSum, Simulator, Statevector};
+use super::output::{complain, number, print, print_json, writable, write_text};
+use crate::circuit::{
+    Circuit, CliffordSimulator, ContractSimulator, DensityMatrix, GATES, Method, MpsSimulator, PauliSum, Simulator,
+    Statevector, Task, choose,
+};
 use crate::error::{Error, Result};
-use crate::io::load_circuit;
+use crate::io::{load_circuit, load_noise};
 use crate::random::Seed;
 use crate::report::{Table, circuit_svg, circuit_text, histogram};
+use crate::scalar::{Real, Scalar};
 
 #[derive(Debug, Args)]
 pub(super) struct Circuits {
@@ -38,6 +43,11 @@ enum Command {
 enum MethodName {
     Auto,
     Statevector,
+    Mps,
+    Contract,
+    Clifford,
+    /// Exact under noise, to 12 qubits.
+    Density,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
@@ -59,6 +69,9 @@ struct Settings {
     /// Precision of the amplitudes.
     #[arg(long, value_enum, default_value = "double")]
     precision: Precision,
+    /// The largest bond of a matrix product state; without it nothing but rounding is cut.
+    #[arg(long, value_name = "D")]
+    max_bond: Option<usize>,
     /// A value for a parameter of the circuit (OpenQASM 3's `input`); may be given many times.
     #[arg(long, value_name = "NAME=VALUE", allow_hyphen_values = true)]
     bind: Vec<String>,
@@ -81,11 +94,36 @@ impl Settings {
         circuit.bind(&values)
     }
 
-    fn simulator(&self) -> Box<dyn Simulator> {
-        match (self.method, self.precision) {
-            (MethodName::Auto | MethodName::Statevector, Precision::Double) => Box::new(Statevector::<f64>::new()),
-            (MethodName::Auto | MethodName::Statevector, Precision::Single) => Box::new(Statevector::<f32>::new()),
+    /// The simulator, and why it was taken if it was not asked for.
+    fn simulator(&self, circuit: &Circuit, task: Task) -> Result<(Box<dyn Simulator>, Option<String>)> {
+        match self.precision {
+            Precision::Double => self.simulator_of::<f64>(circuit, task),
+            Precision::Single => self.simulator_of::<f32>(circuit, task),
         }
+    }
+
+    fn simulator_of<T: Real>(&self, circuit: &Circuit, task: Task) -> Result<(Box<dyn Simulator>, Option<String>)>
+    where
+        Complex<T>: Scalar<Real = T>,
+    {
+        if let Some(bond) = self.max_bond.filter(|_| self.method != MethodName::Mps) {
+            return Err(Error::setting("max-bond", bond, "it is for --method mps"));
+        }
+        let simulator: Box<dyn Simulator> = match self.method {
+            MethodName::Auto => {
+                let choice = choose::<T>(circuit, task)?;
+                return Ok((choice.simulator, Some(choice.why)));
+            }
+            MethodName::Statevector => Box::new(Statevector::<T>::new()),
+            MethodName::Mps => {
+                let mps = MpsSimulator::<T>::new();
+                Box::new(self.max_bond.map_or(mps, |bond| mps.max_bond(bond)))
+            }
+            MethodName::Contract => Box::new(ContractSimulator::<T>::new()),
+            MethodName::Clifford => Box::new(CliffordSimulator::new()),
+            MethodName::Density => Box::new(DensityMatrix::<T>::new()),
+        };
+        Ok((simulator, None))
     }
 }
 
@@ -102,6 +140,9 @@ struct RunShots {
     /// Tell the expectation of an observable at the end too, as "1.5*Z0 Z1 - X3"; may be given many times.
     #[arg(long, value_name = "PAULIS", allow_hyphen_values = true)]
     expect: Vec<String>,
+    /// Noise: a file of JSON, as documented in docs/circuits.md.
+    #[arg(long, value_name = "NOISE.json")]
+    noise: Option<PathBuf>,
     /// Draw a histogram of the counts.
     #[arg(long, value_name = "COUNTS.svg")]
     draw: Option<PathBuf>,
@@ -147,6 +188,9 @@ impl Circuits {
     }
 }
 
+/// A fidelity below which a warning is given.
+const LOW_FIDELITY: f64 = 0.99;
+
 /// Rows of a table of counts beyond which the rarer ones are left out.
 const ROWS: usize = 40;
 
@@ -160,16 +204,26 @@ impl RunShots {
         }
         let circuit = self.settings.circuit()?;
         let observables = self.expect.iter().map(|text| text.parse()).collect::<Result<Vec<PauliSum>>>()?;
-        let simulator = self.settings.simulator();
+        let circuit = match &self.noise {
+            Some(path) => load_noise(path)?.applied(&circuit)?,
+            None => circuit,
+        };
         let start = Instant::now();
+        let (simulator, why) = self.settings.simulator(&circuit, Task::Shots(self.shots))?;
         let (counts, fidelity) = simulator.counts(&circuit, self.shots, Seed(self.seed))?;
-        let expectations =
-            observables.iter().map(|o| simulator.expectation(&circuit, o)).collect::<Result<Vec<_>>>()?;
+        let mut expectations = Vec::new();
+        if !observables.is_empty() {
+            let (by, _) = self.settings.simulator(&circuit, Task::Expectation)?;
+            expectations = observables.iter().map(|o| by.expectation(&circuit, o)).collect::<Result<Vec<_>>>()?;
+        }
         let seconds = start.elapsed().as_secs_f64();
         if let Some(path) = &self.draw {
             write_text(path, &histogram(&counts)?)?;
         }
         let method: Method = simulator.method();
+        if fidelity < LOW_FIDELITY {
+            complain(&format!("warning: the state was cut, its fidelity is about {fidelity:.3e}; allow a larger bond"));
+        }
         if self.settings.json {
             let told: Vec<_> = observables
                 .iter()
@@ -177,7 +231,7 @@ impl RunShots {
                 .map(|(o, &value)| serde_json::json!({ "observable": o.to_string(), "value": number(value) }))
                 .collect();
             return print_json(&serde_json::json!({
-                "method": method.to_string(), "shots": self.shots, "counts": counts, "fidelity_estimate": number(fidelity),
+                "method": method.to_string(), "why": why, "shots": self.shots, "counts": counts, "fidelity_estimate": number(fidelity),
                 "qubits": circuit.num_qubits(), "depth": circuit.depth(), "expectations": told,
                 "seconds": number(seconds),
             }));
@@ -200,6 +254,9 @@ impl RunShots {
             text += &format!("<{observable}> = {value:.12}\n");
         }
         text += &format!("{} shots by {method}, {seconds:.3} s, fidelity {fidelity}\n", self.shots);
+        if let Some(why) = why {
+            text += &format!("{method}: {why}\n");
+        }
         print(&text)
     }
 }
@@ -234,8 +291,8 @@ impl Amplitude {
             let expected = format!("the circuit has {} qubits; give a 0 or 1 for each", circuit.num_qubits());
             return Err(Error::setting("bits", &self.bits, expected));
         }
-        let simulator = self.settings.simulator();
         let start = Instant::now();
+        let (simulator, _) = self.settings.simulator(&circuit, Task::Amplitude)?;
         let amplitude = simulator.amplitude(&circuit, &bits)?;
         let seconds = start.elapsed().as_secs_f64();
         let value = amplitude.value();

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path};
 
-use crate::circuit::{Circuit, from_qsim};
+use crate::circuit::{Circuit, Noise, from_qsim};
 use crate::error::{Error, Place, Result, quoted};
 
 /// Bytes beyond which a file is refused.
@@ -31,6 +31,14 @@ pub fn load_circuit(path: &Path) -> Result<Circuit> {
         self::text(&folder.join(name))
     };
     Circuit::from_qasm_with(&text, &mut include).map_err(place)
+}
+
+/// Reads a model of noise, as [`Noise::from_json`].
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read; with the file as place, as [`Noise::from_json`].
+pub fn load_noise(path: &Path) -> Result<Noise> {
+    Noise::from_json(&text(path)?).map_err(|e| e.at(Place::File(path.into())))
 }
 
 fn text(path: &Path) -> Result<String> {

@@ -22,7 +22,7 @@ pub use any::{AnyAdamRun, AnyBornMps, AnyRun};
 pub use arrays::{text, write_npy_reals, write_npy_symbols, write_symbols};
 pub use atomic::write_atomically;
 pub use checkpoint::{CheckpointKeeper, checkpoint_from_bytes, load_checkpoint, save_checkpoint};
-pub use circuit::load_circuit;
+pub use circuit::{load_circuit, load_noise};
 pub use extra::Extra;
 pub use model::{load_model, model_from_bytes, save_model};
 pub use network::{load_equation, load_plan};

@@ -82,6 +82,10 @@ fn marks(circuit: &Circuit, instruction: &Instruction) -> Vec<(usize, Mark)> {
         }
         Operation::Measure { qubit, bit } => vec![(*qubit, Mark::Box(format!("{when}M {}", circuit.bit_name(*bit))))],
         Operation::Reset { qubit } => vec![(*qubit, Mark::Box(format!("{when}|0>")))],
+        Operation::Channel { channel, qubits } => {
+            qubits.iter().map(|&q| (q, Mark::Box(format!("{when}{}", channel.name())))).collect()
+        }
+        Operation::Misread { .. } => Vec::new(),
         Operation::Barrier { qubits } => qubits.iter().map(|&q| (q, Mark::Barrier)).collect(),
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use crate::circuit::circuit::{Circuit, Condition, Operation};
+use crate::circuit::circuit::Circuit;
 use crate::circuit::gate::Gate;
+use crate::circuit::instruction::{Condition, Operation};
 use crate::circuit::matrix::Matrix;
 use crate::circuit::parameter::Parameter;
 use crate::circuit::table::{GATES, GateRow};
@@ -55,6 +56,7 @@ impl Circuit {
                 Operation::Reset { qubit } => {
                     let _ = write!(line, "reset {};", self.qubit_name(*qubit));
                 }
+                Operation::Channel { .. } | Operation::Misread { .. } => return Err(fault("noise".into())),
                 Operation::Barrier { qubits } if qubits.is_empty() => continue,
                 Operation::Barrier { qubits } => {
                     let _ = write!(line, "barrier {};", names(qubits));

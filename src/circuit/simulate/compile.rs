@@ -40,7 +40,7 @@ impl Op {
         Ok(Self::of(controls, targets.to_vec(), &matrix))
     }
 
-    fn of(mut controls: Vec<(usize, bool)>, mut targets: Vec<usize>, matrix: &Matrix) -> Self {
+    pub(super) fn of(mut controls: Vec<(usize, bool)>, mut targets: Vec<usize>, matrix: &Matrix) -> Self {
         if let Some(mut factors) = matrix.as_diagonal() {
             if controls.len() + targets.len() <= MAX_DIAGONAL {
                 while let Some((position, on)) = controls.pop() {

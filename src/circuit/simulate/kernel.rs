@@ -6,6 +6,8 @@
 // Lanes are counted: several arrays of the same length go side by side.
 #![allow(clippy::needless_range_loop)]
 
+use num_complex::Complex64;
+
 use crate::scalar::Real;
 
 pub(super) const LOW: usize = 3;
@@ -97,6 +99,103 @@ pub(super) fn apply<T: Real>(re: &mut [T], im: &mut [T], gate: &Local<T>) {
         return unsafe { wide(re, im, gate) };
     }
     body::<T, false>(re, im, gate);
+}
+
+/// The sums `conj(bra_i) ket_j` over all that `bits` leave open, `[2^bits, 2^bits]`, the first bit most significant.
+pub(super) fn transition<T: Real>(ket: (&[T], &[T]), bra: (&[T], &[T]), bits: &[usize]) -> Vec<Complex64> {
+    if let &[bit] = bits
+        && ket.0.len() >= 2 * LANES
+    {
+        #[cfg(target_arch = "x86_64")]
+        if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+            #[target_feature(enable = "avx2,fma")]
+            fn wide<T: Real>(ket: (&[T], &[T]), bra: (&[T], &[T]), bit: usize) -> [Complex64; 4] {
+                transition_of_one::<T, true>(ket, bra, bit)
+            }
+            // SAFETY: the processor has what the function needs.
+            return unsafe { wide(ket, bra, bit) }.to_vec();
+        }
+        return transition_of_one::<T, false>(ket, bra, bit).to_vec();
+    }
+    let dim = 1 << bits.len();
+    let mask = bits.iter().fold(0, |mask, bit| mask | 1 << bit);
+    let place = |row: usize| bits.iter().enumerate().map(|(i, bit)| (row >> (bits.len() - 1 - i) & 1) << bit).sum();
+    let offsets: Vec<usize> = (0..dim).map(place).collect();
+    let at = |part: (&[T], &[T]), i: usize| Complex64::new(Real::to_f64(part.0[i]), Real::to_f64(part.1[i]));
+    let mut sums = vec![Complex64::ZERO; dim * dim];
+    for index in (0..ket.0.len()).filter(|index| index & mask == 0) {
+        for row in 0..dim {
+            let left = at(bra, index | offsets[row]).conj();
+            for column in 0..dim {
+                sums[row * dim + column] += left * at(ket, index | offsets[column]);
+            }
+        }
+    }
+    sums
+}
+
+/// `conj(b) k` added to sums lane by lane.
+#[inline(always)]
+fn add_conj<T: Real, const FMA: bool>(
+    sum: &mut ([T; LANES], [T; LANES]),
+    b: ([T; LANES], [T; LANES]),
+    k: ([T; LANES], [T; LANES]),
+) {
+    for lane in 0..LANES {
+        let (br, bi, kr, ki) = (b.0[lane], b.1[lane], k.0[lane], k.1[lane]);
+        sum.0[lane] = fused::<T, FMA>(bi, ki, fused::<T, FMA>(br, kr, sum.0[lane]));
+        sum.1[lane] = fused::<T, FMA>(-bi, kr, fused::<T, FMA>(br, ki, sum.1[lane]));
+    }
+}
+
+#[inline(always)]
+fn lanes_at<T: Real>(part: (&[T], &[T]), at: usize) -> ([T; LANES], [T; LANES]) {
+    let (mut re, mut im) = ([T::zero(); LANES], [T::zero(); LANES]);
+    re.copy_from_slice(&part.0[at..at + LANES]);
+    im.copy_from_slice(&part.1[at..at + LANES]);
+    (re, im)
+}
+
+#[inline(always)]
+fn transition_of_one<T: Real, const FMA: bool>(ket: (&[T], &[T]), bra: (&[T], &[T]), bit: usize) -> [Complex64; 4] {
+    let zero = ([T::zero(); LANES], [T::zero(); LANES]);
+    let mut sums = [zero; 4];
+    let total = |sum: &([T; LANES], [T; LANES]), lanes: &dyn Fn(usize) -> bool| {
+        let pick = |part: &[T; LANES]| -> f64 {
+            part.iter().enumerate().filter(|(lane, _)| lanes(*lane)).map(|(_, x)| Real::to_f64(*x)).sum()
+        };
+        Complex64::new(pick(&sum.0), pick(&sum.1))
+    };
+    if bit >= LOW {
+        let fixed = [bit];
+        let runs = Runs::new(&fixed, ket.0.len());
+        for number in 0..runs.count {
+            let start = runs.start(number);
+            for i in (start..start + runs.run).step_by(LANES) {
+                let j = i | 1 << bit;
+                let (k0, k1) = (lanes_at(ket, i), lanes_at(ket, j));
+                let (b0, b1) = (lanes_at(bra, i), lanes_at(bra, j));
+                add_conj::<T, FMA>(&mut sums[0], b0, k0);
+                add_conj::<T, FMA>(&mut sums[1], b0, k1);
+                add_conj::<T, FMA>(&mut sums[2], b1, k0);
+                add_conj::<T, FMA>(&mut sums[3], b1, k1);
+            }
+        }
+        return sums.map(|sum| total(&sum, &|_| true));
+    }
+    let step = 1 << bit;
+    for i in (0..ket.0.len()).step_by(LANES) {
+        let (k, b) = (lanes_at(ket, i), lanes_at(bra, i));
+        let mut other = k;
+        for lane in 0..LANES {
+            (other.0[lane], other.1[lane]) = (k.0[lane ^ step], k.1[lane ^ step]);
+        }
+        add_conj::<T, FMA>(&mut sums[0], b, k);
+        add_conj::<T, FMA>(&mut sums[1], b, other);
+    }
+    let set = |lane: usize| lane & step != 0;
+    let clear = |lane: usize| lane & step == 0;
+    [total(&sums[0], &clear), total(&sums[1], &clear), total(&sums[1], &set), total(&sums[0], &set)]
 }
 
 #[inline(always)]

@@ -1,11 +1,23 @@
 //! What every simulator can do, and the simulators.
 
+mod adjoint;
+mod auto;
+mod clifford;
 mod compile;
+mod contract;
+mod density;
+mod fuse;
 mod kernel;
+mod mps;
+mod operator;
 mod program;
+mod register;
+mod shift;
 mod stage;
 mod state;
 mod statevector;
+mod tableau;
+mod weave;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,12 +26,19 @@ use num_complex::Complex64;
 
 use super::circuit::Circuit;
 use super::pauli::PauliSum;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memory::check_room;
 use crate::parallel;
 use crate::random::Seed;
 use crate::scalar::LogScaled;
 
+pub use adjoint::Gradient;
+pub use auto::{Choice, Task, choose};
+pub use clifford::CliffordSimulator;
+pub use contract::ContractSimulator;
+pub use density::{Density, DensityMatrix};
+pub use mps::{MpsRun, MpsSimulator};
+pub use shift::{expectation_from_shots, parameter_shift};
 pub use state::State;
 pub use statevector::Statevector;
 
@@ -29,12 +48,24 @@ pub use statevector::Statevector;
 pub enum Method {
     /// All amplitudes at once.
     Statevector,
+    /// A matrix product state.
+    Mps,
+    /// Exact contraction of a network.
+    Contract,
+    /// A stabiliser tableau.
+    Clifford,
+    /// A density matrix.
+    Density,
 }
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Method::Statevector => "statevector",
+            Method::Mps => "mps",
+            Method::Contract => "contract",
+            Method::Clifford => "clifford",
+            Method::Density => "density",
         })
     }
 }
@@ -94,6 +125,14 @@ pub trait Simulator: Sync {
     /// As [`Simulator::amplitude`].
     fn marginal(&self, circuit: &Circuit, qubits: &[usize]) -> Result<Vec<f64>>;
 
+    /// Estimate of the fidelity of the final state, 1 where nothing is truncated.
+    ///
+    /// # Errors
+    /// As [`Simulator::amplitude`].
+    fn fidelity_estimate(&self, _circuit: &Circuit) -> Result<f64> {
+        Ok(1.0)
+    }
+
     /// Draws `count` shots.
     ///
     /// # Errors
@@ -127,6 +166,36 @@ pub trait Simulator: Sync {
         }
         Ok((counts, sampler.fidelity_estimate()))
     }
+}
+
+/// That there is a 0 or 1 for each qubit.
+fn check_bits(circuit: &Circuit, bits: &[u8]) -> Result<()> {
+    if bits.len() != circuit.num_qubits() {
+        let what = format!("{} bits given for an amplitude of {} qubits", bits.len(), circuit.num_qubits());
+        return Err(Error::Circuit { what });
+    }
+    match bits.iter().find(|&&bit| bit > 1) {
+        Some(bit) => Err(Error::Circuit { what: format!("bit {bit} of an amplitude: give 0 or 1") }),
+        None => Ok(()),
+    }
+}
+
+/// Qubits of which a marginal is given.
+const MAX_MARGINAL: usize = 26;
+
+/// That a marginal is of few qubits, each there and given once.
+fn check_marginal(available: usize, qubits: &[usize]) -> Result<()> {
+    let twice = (1..qubits.len()).find(|&i| qubits[..i].contains(&qubits[i]));
+    let what = if let Some(qubit) = qubits.iter().find(|&&q| q >= available) {
+        format!("marginal of qubit {qubit}: there are {available}")
+    } else if let Some(i) = twice {
+        format!("marginal of qubit {} twice", qubits[i])
+    } else if qubits.len() > MAX_MARGINAL {
+        format!("marginal of {} qubits: at most {MAX_MARGINAL}", qubits.len())
+    } else {
+        return Ok(());
+    };
+    Err(Error::Circuit { what })
 }
 
 /// Shots from number `first` on, over the threads that are there.

@@ -1,120 +1,176 @@
-//! A circuit made ready for a state: stretches of gates, and what is measured in between.
+//! A circuit made ready for an engine: stretches of gates, and what happens by chance in between.
 
-use super::compile::{Merger, Op};
-use super::stage::{self, Stage};
-use crate::circuit::circuit::{Circuit, Condition, Operation};
+use std::sync::Arc;
+
+use rand::RngExt;
+
+use crate::circuit::channel::Channel;
+use crate::circuit::circuit::Circuit;
+use crate::circuit::gate::Gate;
+use crate::circuit::instruction::{Condition, Operation};
 use crate::error::{Error, Result};
+use crate::random::Stream;
 
-/// Gates with the passes they are done in.
-#[derive(Debug, Default)]
-pub(super) struct Stretch {
-    pub ops: Vec<Op>,
-    pub stages: Vec<Stage>,
+/// A gate of a circuit, with the number of its instruction.
+pub(super) struct Placed<'a> {
+    pub number: usize,
+    pub gate: &'a Gate,
+    pub qubits: &'a [usize],
 }
 
+impl Placed<'_> {
+    /// Says at which instruction an error happened.
+    pub(super) fn at(&self, error: Error) -> Error {
+        match error {
+            Error::Circuit { what } => {
+                Error::Circuit { what: format!("instruction {} ({}): {what}", self.number, self.gate.name()) }
+            }
+            other => other,
+        }
+    }
+}
+
+/// `G` is what an engine makes of gates in a row.
 #[derive(Debug)]
-pub(super) enum Step {
-    Gates(Stretch),
+pub(super) enum Step<G> {
+    Gates(G),
     Measure { qubit: usize, bit: usize },
     Reset { qubit: usize },
+    Channel { channel: Arc<Channel>, qubits: Vec<usize> },
+    Misread { bit: usize, chances: [f64; 2] },
 }
 
 /// What a circuit does, in an order that has as much as possible before the first measurement.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(super) struct Program<G> {
     /// Gates before anything else.
-    pub first: Stretch,
+    pub first: G,
     /// What follows, shot by shot; empty if the circuit only measures at its end.
-    pub rest: Vec<(Option<Condition>, Step)>,
+    pub rest: Vec<(Option<Condition>, Step<G>)>,
     /// The qubit that each classical bit tells at the end, where nothing follows; `None` stays 0.
     pub outcome: Vec<Option<usize>>,
+    /// Errors of reading, where nothing follows.
+    pub misread: Vec<(usize, [f64; 2])>,
     /// Whether the circuit measures at all.
     pub measures: bool,
+    /// Qubits and classical bits of the circuit.
+    pub qubits: usize,
+    pub bits: usize,
 }
 
-impl Program {
-    pub(super) fn new(circuit: &Circuit) -> Result<Self> {
-        let qubits = circuit.num_qubits();
-        let instructions = circuit.instructions();
-        // Up to here nothing but gates, resets of untouched qubits, and measurements that end the way of their qubit.
-        let last_use = last_uses(circuit);
-        let mut untouched = vec![true; qubits];
-        let (mut merger, mut rest) = (Merger::default(), Vec::new());
-        let mut outcome = vec![None; circuit.num_bits()];
+impl<G> Program<G> {
+    pub(super) fn new(circuit: &Circuit, make: impl Fn(&[Placed<'_>]) -> Result<G>) -> Result<Self> {
+        let simple = is_simple(circuit);
+        let (mut outcome, mut misread) = (vec![None; circuit.num_bits()], Vec::new());
+        let (mut waiting, mut first, mut rest) = (Vec::new(), None, Vec::new());
         let mut measures = false;
-        let simple = instructions.iter().enumerate().all(|(number, instruction)| match &instruction.operation {
-            _ if instruction.condition.is_some() => false,
-            Operation::Measure { qubit, .. } => last_use[*qubit] <= number,
-            Operation::Reset { qubit } => untouched[*qubit],
-            Operation::Gate { qubits, .. } => {
-                qubits.iter().for_each(|&q| untouched[q] = false);
-                true
-            }
-            Operation::Barrier { .. } => true,
-        });
-        let position = |list: &[usize]| list.iter().map(|&q| qubits - 1 - q).collect::<Vec<_>>();
-        let mut first = None;
-        for (number, instruction) in instructions.iter().enumerate() {
-            let at = |e: Error| match e {
-                Error::Circuit { what } => {
-                    let name = instruction.operation.name();
-                    Error::Circuit { what: format!("instruction {number} ({name}): {what}") }
-                }
-                other => other,
-            };
+        for (number, instruction) in circuit.instructions().iter().enumerate() {
             let step = match &instruction.operation {
                 Operation::Barrier { .. } => continue,
-                Operation::Gate { gate, qubits } if instruction.condition.is_none() => {
-                    merger.push(gate, &position(qubits)).map_err(at)?;
-                    continue;
-                }
-                Operation::Gate { gate, qubits: on } => {
-                    let ops = vec![Op::new(gate, &position(on)).map_err(at)?];
-                    Step::Gates(Stretch { stages: stage::plan(&ops, qubits), ops })
+                Operation::Gate { gate, qubits } => {
+                    let placed = Placed { number, gate, qubits };
+                    if instruction.condition.is_none() {
+                        waiting.push(placed);
+                        continue;
+                    }
+                    Step::Gates(make(&[placed])?)
                 }
                 Operation::Measure { qubit, bit } => {
                     measures = true;
                     if simple {
                         outcome[*bit] = Some(*qubit);
+                        misread.retain(|(b, _)| b != bit);
                         continue;
                     }
                     Step::Measure { qubit: *qubit, bit: *bit }
                 }
+                Operation::Misread { bit, chances } => {
+                    if simple {
+                        misread.push((*bit, *chances));
+                        continue;
+                    }
+                    Step::Misread { bit: *bit, chances: *chances }
+                }
                 Operation::Reset { .. } if simple => continue,
                 Operation::Reset { qubit } => Step::Reset { qubit: *qubit },
+                Operation::Channel { channel, qubits } => {
+                    Step::Channel { channel: channel.clone(), qubits: qubits.clone() }
+                }
             };
-            let before = stretch(std::mem::take(&mut merger), qubits);
+            let before = std::mem::take(&mut waiting);
             match first {
-                None => first = Some(before),
-                Some(_) if before.ops.is_empty() => {}
-                Some(_) => rest.push((None, Step::Gates(before))),
+                None => first = Some(make(&before)?),
+                Some(_) if before.is_empty() => {}
+                Some(_) => rest.push((None, Step::Gates(make(&before)?))),
             }
             rest.push((instruction.condition, step));
         }
-        let last = stretch(merger, qubits);
         let first = match first {
-            None => last,
+            None => make(&waiting)?,
             Some(first) => {
-                if !last.ops.is_empty() {
-                    rest.push((None, Step::Gates(last)));
+                if !waiting.is_empty() {
+                    rest.push((None, Step::Gates(make(&waiting)?)));
                 }
                 first
             }
         };
-        Ok(Program { first, rest, outcome, measures })
+        let (qubits, bits) = (circuit.num_qubits(), circuit.num_bits());
+        Ok(Program { first, rest, outcome, misread, measures, qubits, bits })
+    }
+
+    /// That the circuit has a single final state.
+    pub(super) fn check_single(&self) -> Result<()> {
+        if self.rest.is_empty() {
+            return Ok(());
+        }
+        let what = "the circuit has noise, or measures, resets or has conditions before its end, so it has no single \
+                    final state; draw shots";
+        Err(Error::Circuit { what: what.into() })
+    }
+
+    /// Errors of reading at the end.
+    pub(super) fn misread(&self, bits: &mut [u8], stream: &mut Stream) {
+        for (bit, chances) in &self.misread {
+            misread(&mut bits[*bit], *chances, stream);
+        }
+    }
+
+    /// Bits of a shot.
+    pub(super) fn width(&self) -> usize {
+        if self.measures { self.bits } else { self.qubits }
     }
 }
 
-fn stretch(merger: Merger, qubits: usize) -> Stretch {
-    let ops = merger.finish();
-    Stretch { stages: stage::plan(&ops, qubits), ops }
+/// Turns a bit over with the probability that it has for this value.
+pub(super) fn misread(bit: &mut u8, chances: [f64; 2], stream: &mut Stream) {
+    if stream.random::<f64>() < chances[usize::from(*bit & 1)] {
+        *bit ^= 1;
+    }
+}
+
+/// Whether there is nothing but gates, resets of untouched qubits, and measurements that end the way of their qubit.
+pub(super) fn is_simple(circuit: &Circuit) -> bool {
+    let last_use = last_uses(circuit);
+    let mut untouched = vec![true; circuit.num_qubits()];
+    circuit.instructions().iter().enumerate().all(|(number, instruction)| match &instruction.operation {
+        _ if instruction.condition.is_some() => false,
+        Operation::Measure { qubit, .. } => last_use[*qubit] <= number,
+        Operation::Reset { qubit } => untouched[*qubit],
+        Operation::Gate { qubits, .. } => {
+            qubits.iter().for_each(|&q| untouched[q] = false);
+            true
+        }
+        Operation::Channel { .. } => false,
+        Operation::Barrier { .. } | Operation::Misread { .. } => true,
+    })
 }
 
 /// For each qubit the number of the last instruction that acts on it other than a measurement or a barrier.
 fn last_uses(circuit: &Circuit) -> Vec<usize> {
     let mut last = vec![0; circuit.num_qubits()];
     for (number, instruction) in circuit.instructions().iter().enumerate() {
-        if matches!(instruction.operation, Operation::Gate { .. } | Operation::Reset { .. }) {
+        let acts = !matches!(instruction.operation, Operation::Measure { .. } | Operation::Barrier { .. });
+        if acts {
             instruction.operation.qubits().iter().for_each(|&q| last[q] = number);
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn is_large(qubits: usize) -> bool {
 #[derive(Debug)]
 pub(super) struct Stage {
     positions: Vec<usize>,
-    ops: Vec<usize>,
+    pub ops: Vec<usize>,
 }
 
 /// Parts gates into passes.
@@ -75,48 +75,81 @@ pub(super) fn plan(ops: &[Op], qubits: usize) -> Vec<Stage> {
 }
 
 /// Runs of memory that make up a block, real and imaginary.
-type Block<'a, T> = Vec<(&'a mut [T], &'a mut [T])>;
+pub(super) type Block<'a, T> = Vec<(&'a mut [T], &'a mut [T])>;
 
-/// Does one pass over `[2^qubits]` amplitudes.
-pub(super) fn run<T: Real>(stage: &Stage, ops: &[Op], re: &mut [T], im: &mut [T]) {
-    let qubits = re.len().trailing_zeros() as usize;
-    let mut bit_of = vec![None; qubits];
-    stage.positions.iter().enumerate().for_each(|(bit, &position)| bit_of[position] = Some(bit));
-    let low = stage.positions.iter().enumerate().take_while(|(bit, position)| bit == *position).count();
-    let (held, free): (Vec<usize>, Vec<usize>) = (low..qubits).partition(|&position| bit_of[position].is_some());
-    // Runs come in the order of memory, so those of a block come in the order of its bits.
-    let gather = |index: usize| free.iter().enumerate().fold(0, |b, (i, &position)| b | (index >> position & 1) << i);
-    let mut blocks: Vec<(usize, Block<'_, T>)> = Vec::new();
-    for block in 0..1_usize << free.len() {
-        let index = free.iter().enumerate().fold(0, |x, (i, &position)| x | (block >> i & 1) << position);
-        blocks.push((index, Vec::with_capacity(1 << held.len())));
+/// How a pass sees a state.
+pub(super) struct Layout {
+    /// The bit of a block at which a position is, if the block holds it.
+    pub bit_of: Vec<Option<usize>>,
+    /// Runs of memory have `2^low` amplitudes.
+    low: usize,
+    held: usize,
+    free: Vec<usize>,
+}
+
+impl Layout {
+    pub(super) fn new(stage: &Stage, qubits: usize) -> Self {
+        let mut bit_of = vec![None; qubits];
+        stage.positions.iter().enumerate().for_each(|(bit, &position)| bit_of[position] = Some(bit));
+        let low = stage.positions.iter().enumerate().take_while(|(bit, position)| bit == *position).count();
+        let (held, free): (Vec<usize>, Vec<usize>) = (low..qubits).partition(|&position| bit_of[position].is_some());
+        Layout { bit_of, low, held: held.len(), free }
     }
-    let runs = re.chunks_mut(1 << low).zip(im.chunks_mut(1 << low));
-    for (number, run) in runs.enumerate() {
-        blocks[gather(number << low)].1.push(run);
-    }
-    let work = |(index, mut block): (usize, Block<'_, T>), (scratch_re, scratch_im): &mut (Vec<T>, Vec<T>)| {
-        let place = |position: usize| bit_of[position].ok_or(index >> position & 1 == 1);
-        let gates = stage.ops.iter().filter_map(|&number| ops[number].localised::<T>(place));
-        let gates: Vec<Local<T>> = gates.collect();
-        if gates.is_empty() {
-            return;
+
+    /// The blocks of a state, each with the index at which it begins.
+    pub(super) fn blocks<'a, T>(&self, re: &'a mut [T], im: &'a mut [T]) -> Vec<(usize, Block<'a, T>)> {
+        // Runs come in the order of memory, so those of a block come in the order of its bits.
+        let free = &self.free;
+        let gather =
+            |index: usize| free.iter().enumerate().fold(0, |b, (i, &position)| b | (index >> position & 1) << i);
+        let mut blocks: Vec<(usize, Block<'_, T>)> = Vec::new();
+        for block in 0..1_usize << free.len() {
+            let index = free.iter().enumerate().fold(0, |x, (i, &position)| x | (block >> i & 1) << position);
+            blocks.push((index, Vec::with_capacity(1 << self.held)));
         }
+        let runs = re.chunks_mut(1 << self.low).zip(im.chunks_mut(1 << self.low));
+        for (number, run) in runs.enumerate() {
+            blocks[gather(number << self.low)].1.push(run);
+        }
+        blocks
+    }
+
+    /// Has something done to a block as one piece of memory.
+    pub(super) fn with<T: Real, R>(
+        &self,
+        block: &mut Block<'_, T>,
+        (scratch_re, scratch_im): &mut (Vec<T>, Vec<T>),
+        work: impl FnOnce(&mut [T], &mut [T]) -> R,
+    ) -> R {
         if let [(re, im)] = block.as_mut_slice() {
-            gates.iter().for_each(|gate| apply(re, im, gate));
-            return;
+            return work(re, im);
         }
         scratch_re.clear();
         scratch_im.clear();
-        for (re, im) in &block {
+        for (re, im) in block.iter() {
             scratch_re.extend_from_slice(re);
             scratch_im.extend_from_slice(im);
         }
-        gates.iter().for_each(|gate| apply(scratch_re, scratch_im, gate));
+        let result = work(scratch_re, scratch_im);
         for (i, (re, im)) in block.iter_mut().enumerate() {
-            re.copy_from_slice(&scratch_re[i << low..][..1 << low]);
-            im.copy_from_slice(&scratch_im[i << low..][..1 << low]);
+            re.copy_from_slice(&scratch_re[i << self.low..][..1 << self.low]);
+            im.copy_from_slice(&scratch_im[i << self.low..][..1 << self.low]);
+        }
+        result
+    }
+}
+
+/// Does one pass over `[2^qubits]` amplitudes.
+pub(super) fn run<T: Real>(stage: &Stage, ops: &[Op], re: &mut [T], im: &mut [T]) {
+    let layout = Layout::new(stage, re.len().trailing_zeros() as usize);
+    let work = |(index, mut block): (usize, Block<'_, T>), scratch: &mut (Vec<T>, Vec<T>)| {
+        let place = |position: usize| layout.bit_of[position].ok_or(index >> position & 1 == 1);
+        let gates = stage.ops.iter().filter_map(|&number| ops[number].localised::<T>(place));
+        let gates: Vec<Local<T>> = gates.collect();
+        if !gates.is_empty() {
+            layout.with(&mut block, scratch, |re, im| gates.iter().for_each(|gate| apply(re, im, gate)));
         }
     };
+    let blocks = layout.blocks(re, im);
     parallel::each_with(blocks, || (Vec::new(), Vec::new()), |scratch, block| work(block, scratch));
 }

@@ -4,7 +4,7 @@ use num_complex::Complex64;
 use rand::RngExt;
 
 use super::compile::Op;
-use super::stage;
+use super::{check_marginal, stage};
 use crate::circuit::pauli::{Pauli, PauliString, PauliSum};
 use crate::error::{Error, Result};
 use crate::memory::check_room;
@@ -15,15 +15,12 @@ use crate::scalar::Real;
 /// Amplitudes summed at once; it fixes the order of sums for any number of threads.
 const PART: usize = 1 << 13;
 
-/// Outcomes that a marginal may have.
-const MAX_MARGINAL: usize = 26;
-
 /// `2^qubits` amplitudes; qubit 0 is the most significant bit of an index.
 #[derive(Debug, Clone)]
 pub struct State<T> {
     qubits: usize,
-    re: Vec<T>,
-    im: Vec<T>,
+    pub(super) re: Vec<T>,
+    pub(super) im: Vec<T>,
 }
 
 impl<T: Real> State<T> {
@@ -134,6 +131,85 @@ impl<T: Real> State<T> {
         }
     }
 
+    /// The probability of each basis state, of the state as it is.
+    #[must_use]
+    pub fn probabilities(&self) -> Vec<f64> {
+        self.re.iter().zip(&self.im).map(|(a, b)| square(*a, *b)).collect()
+    }
+
+    /// `<self|other>`.
+    pub(super) fn inner(&self, other: &Self) -> Complex64 {
+        let sums = self.parts(|start, re, im| {
+            let mut sum = Complex64::ZERO;
+            for (i, (a, b)) in re.iter().zip(im).enumerate() {
+                let own = Complex64::new(Real::to_f64(*a), -Real::to_f64(*b));
+                sum += own * other.amplitude(start + i);
+            }
+            sum
+        });
+        sums.iter().sum()
+    }
+
+    /// The state with each amplitude times a number.
+    pub(super) fn weighted(&self, weights: &[f64]) -> Result<Self> {
+        if weights.len() != self.re.len() {
+            return Err(Error::shape("derivatives by the probabilities", weights.len(), self.re.len()));
+        }
+        let part = |part: &[T]| part.iter().zip(weights).map(|(x, w)| *x * T::of(*w)).collect();
+        Ok(State { qubits: self.qubits, re: part(&self.re), im: part(&self.im) })
+    }
+
+    /// An observable times the state.
+    pub(super) fn times(&self, observable: &PauliSum) -> Self {
+        let dim = self.re.len();
+        let (mut re, mut im) = (vec![T::zero(); dim], vec![T::zero(); dim]);
+        for (string, factor) in observable.terms() {
+            let (flips, signs, turns) = self.masks(string);
+            // Y = i X Z: a power of i for each.
+            let turn = [(1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0)][turns % 4];
+            for (i, (re, im)) in re.iter_mut().zip(&mut im).enumerate() {
+                let from = i ^ flips;
+                let factor = if (from & signs).count_ones() % 2 == 1 { -factor } else { factor };
+                let (tr, ti) = (T::of(turn.0 * factor), T::of(turn.1 * factor));
+                let (a, b) = (self.re[from], self.im[from]);
+                *re += tr * a - ti * b;
+                *im += tr * b + ti * a;
+            }
+        }
+        State { qubits: self.qubits, re, im }
+    }
+
+    /// Bits that a Pauli product flips, those whose value gives a sign, and how many Y it has.
+    fn masks(&self, string: &PauliString) -> (usize, usize, usize) {
+        masks(string, |qubit| self.position(qubit))
+    }
+
+    /// The density matrix of some qubits, rows first, the first one most significant; of trace 1.
+    pub(super) fn density(&self, qubits: &[usize]) -> Vec<Complex64> {
+        let bits: Vec<usize> = qubits.iter().map(|&qubit| self.position(qubit)).collect();
+        let (dim, mask) = (1 << bits.len(), bits.iter().fold(0, |mask, bit| mask | 1 << bit));
+        let spread: Vec<usize> = (0..dim)
+            .map(|row| bits.iter().enumerate().map(|(i, bit)| (row >> (bits.len() - 1 - i) & 1) << bit).sum())
+            .collect();
+        let sums = self.parts(|start, re, _| {
+            let mut sum = vec![Complex64::ZERO; dim * dim];
+            for index in (start..start + re.len()).filter(|index| index & mask == 0) {
+                for row in 0..dim {
+                    let a = self.amplitude(index | spread[row]);
+                    for column in 0..dim {
+                        sum[row * dim + column] += a * self.amplitude(index | spread[column]).conj();
+                    }
+                }
+            }
+            sum
+        });
+        let mut density = vec![Complex64::ZERO; dim * dim];
+        sums.iter().for_each(|sum| density.iter_mut().zip(sum).for_each(|(d, s)| *d += s));
+        let trace: f64 = (0..dim).map(|i| density[i * dim + i].re).sum();
+        density.iter_mut().for_each(|d| *d /= trace);
+        density
+    }
+
     /// The expectation of an observable in the normalised state.
     ///
     /// # Errors
@@ -145,13 +221,7 @@ impl<T: Real> State<T> {
     }
 
     fn expectation_of(&self, string: &PauliString) -> f64 {
-        let (mut flips, mut signs, mut turns) = (0_usize, 0_usize, 0);
-        for (&qubit, pauli) in string {
-            let bit = 1 << self.position(qubit);
-            flips |= if *pauli == Pauli::Z { 0 } else { bit };
-            signs |= if *pauli == Pauli::X { 0 } else { bit };
-            turns += usize::from(*pauli == Pauli::Y);
-        }
+        let (flips, signs, turns) = self.masks(string);
         // i^turns: the sum is real, so only one part of a product is wanted.
         let (imaginary, negative) = (turns % 2 == 1, turns % 4 == 1 || turns % 4 == 2);
         let sums = self.parts(|start, re, im| {
@@ -175,25 +245,16 @@ impl<T: Real> State<T> {
     /// # Errors
     /// [`Error::Circuit`] for a qubit that is not there or given twice, and beyond 26 qubits.
     pub fn marginal(&self, qubits: &[usize]) -> Result<Vec<f64>> {
-        let twice = (1..qubits.len()).find(|&i| qubits[..i].contains(&qubits[i]));
-        let fault = if let Some(qubit) = qubits.iter().find(|&&q| q >= self.qubits) {
-            format!("marginal of qubit {qubit}: there are {}", self.qubits)
-        } else if let Some(i) = twice {
-            format!("marginal of qubit {} twice", qubits[i])
-        } else if qubits.len() > MAX_MARGINAL {
-            format!("marginal of {} qubits: at most {MAX_MARGINAL}", qubits.len())
-        } else {
-            let bits: Vec<usize> = qubits.iter().map(|&qubit| self.position(qubit)).collect();
-            let mut marginal = vec![0.0; 1 << bits.len()];
-            for (index, (a, b)) in self.re.iter().zip(&self.im).enumerate() {
-                let place = bits.iter().fold(0, |place, &bit| place * 2 + (index >> bit & 1));
-                marginal[place] += square(*a, *b);
-            }
-            let total: f64 = marginal.iter().sum();
-            marginal.iter_mut().for_each(|p| *p /= total);
-            return Ok(marginal);
-        };
-        Err(Error::Circuit { what: fault })
+        check_marginal(self.qubits, qubits)?;
+        let bits: Vec<usize> = qubits.iter().map(|&qubit| self.position(qubit)).collect();
+        let mut marginal = vec![0.0; 1 << bits.len()];
+        for (index, (a, b)) in self.re.iter().zip(&self.im).enumerate() {
+            let place = bits.iter().fold(0, |place, &bit| place * 2 + (index >> bit & 1));
+            marginal[place] += square(*a, *b);
+        }
+        let total: f64 = marginal.iter().sum();
+        marginal.iter_mut().for_each(|p| *p /= total);
+        Ok(marginal)
     }
 
     /// What is needed to draw indices: the running sum of squares over parts.
@@ -231,6 +292,18 @@ impl<T: Real> State<T> {
         // Rounding may carry the number past the end: then the last one that can come.
         last
     }
+}
+
+/// Bits that a Pauli product flips, those whose value gives a sign, and how many Y it has.
+pub(super) fn masks(string: &PauliString, position: impl Fn(usize) -> usize) -> (usize, usize, usize) {
+    let (mut flips, mut signs, mut turns) = (0_usize, 0_usize, 0);
+    for (&qubit, pauli) in string {
+        let bit = 1 << position(qubit);
+        flips |= if *pauli == Pauli::Z { 0 } else { bit };
+        signs |= if *pauli == Pauli::X { 0 } else { bit };
+        turns += usize::from(*pauli == Pauli::Y);
+    }
+    (flips, signs, turns)
 }
 
 fn square<T: Real>(re: T, im: T) -> f64 {

@@ -1,7 +1,7 @@
 //! Conditions, loops and constants.
 
 use super::{MAX_STEPS, Reader};
-use crate::circuit::circuit::Condition;
+use crate::circuit::instruction::Condition;
 use crate::circuit::parameter::Parameter;
 use crate::circuit::qasm::lexer::{Cursor, Word};
 use crate::error::{Result, quoted};
