@@ -50,6 +50,7 @@ pub mod random;
 pub mod report;
 pub mod scalar;
 pub mod tensor;
+pub mod tomography;
 pub mod train;
 
 pub use error::{Error, Place, Result};

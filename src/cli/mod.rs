@@ -13,6 +13,7 @@ mod output;
 mod sample;
 mod score;
 mod source;
+mod tomography;
 mod training;
 
 use clap::{Parser, Subcommand};
@@ -51,6 +52,8 @@ enum Command {
     Ising(Box<ising::Ising>),
     /// Run, draw and look into quantum circuits (OpenQASM).
     Circuit(circuit::Circuits),
+    /// From measurement records to quantum states, with error bars.
+    Tomography(tomography::Tomography),
 }
 
 /// How a command ended, as the shell is told.
@@ -125,5 +128,6 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Contract(command) => command.run(),
         Command::Ising(command) => command.run(),
         Command::Circuit(command) => command.run(),
+        Command::Tomography(command) => command.run(),
     }
 }

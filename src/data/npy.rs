@@ -3,6 +3,8 @@
 //! The header is read here rather than by a crate: a header that claims more elements than the file has bytes must be
 //! an error before anything is allocated.
 
+use num_complex::Complex64;
+
 use super::table::{Format, Table, Values, broken, listed, too_long};
 use super::zip::{Refusal, members};
 use crate::error::{Result, quoted};
@@ -115,11 +117,23 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, String> {
     Ok(Header { kind, width, big_endian: order == '>', fortran, shape, data: end })
 }
 
-fn array(name: &str, bytes: &[u8]) -> Result<Table> {
+/// The numbers of an array of any shape, in C order, as complex ones.
+pub(super) fn numbers(name: &str, bytes: &[u8]) -> Result<(Vec<usize>, Vec<Complex64>)> {
     let h = header(bytes).map_err(|why| broken(name, why))?;
-    if h.kind == b'c' {
-        return Err(broken(name, "complex values are no samples; save booleans, integers or floats"));
-    }
+    let data = body(name, bytes, &h)?;
+    let values: Vec<Complex64> = if h.kind == b'c' {
+        let half = h.width / 2;
+        let part = |c: &[u8]| real(c, b'f', h.big_endian);
+        data.chunks_exact(h.width).map(|c| Complex64::new(part(&c[..half]), part(&c[half..]))).collect()
+    } else {
+        data.chunks_exact(h.width).map(|c| Complex64::new(real(c, h.kind, h.big_endian), 0.0)).collect()
+    };
+    let values = if h.fortran { c_order(&values, &h.shape) } else { values };
+    Ok((h.shape, values))
+}
+
+/// The bytes of the elements, as many as the shape says.
+fn body<'a>(name: &str, bytes: &'a [u8], h: &Header) -> Result<&'a [u8]> {
     let data = &bytes[h.data..];
     let needed = h.shape.iter().try_fold(h.width, |p: usize, &n| p.checked_mul(n));
     if needed != Some(data.len()) {
@@ -131,6 +145,15 @@ fn array(name: &str, bytes: &[u8]) -> Result<Table> {
         );
         return Err(broken(name, what));
     }
+    Ok(data)
+}
+
+fn array(name: &str, bytes: &[u8]) -> Result<Table> {
+    let h = header(bytes).map_err(|why| broken(name, why))?;
+    if h.kind == b'c' {
+        return Err(broken(name, "complex numbers are no samples; save booleans, integers or floats"));
+    }
+    let data = body(name, bytes, &h)?;
     let &[samples, ref rest @ ..] = h.shape.as_slice() else {
         return Err(broken(name, "a single number, not a data set; save an array of shape [samples, sites]"));
     };

@@ -1,5 +1,6 @@
 //! A data set as it was read, and how its format is found.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -233,6 +234,16 @@ fn parse(name: &str, bytes: &[u8], format: Option<Format>, member: Option<&str>)
         Format::Bits => text::bits(name, bytes),
         Format::Fasta => fasta::parse(name, bytes),
     }
+}
+
+/// The bytes as they are, or without the gzip about them.
+pub(super) fn unpacked<'a>(name: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
+    let bytes = if bytes.starts_with(&[0x1f, 0x8b]) {
+        Cow::Owned(gunzip(name, bytes, allowance(bytes.len()))?)
+    } else {
+        Cow::Borrowed(bytes)
+    };
+    if bytes.is_empty() { Err(Error::Empty { what: format!("{name}: the file") }) } else { Ok(bytes) }
 }
 
 fn gunzip(name: &str, bytes: &[u8], most: u64) -> Result<Vec<u8>> {

@@ -41,14 +41,18 @@ pub fn load_noise(path: &Path) -> Result<Noise> {
     Noise::from_json(&text(path)?).map_err(|e| e.at(Place::File(path.into())))
 }
 
-fn text(path: &Path) -> Result<String> {
+/// The text of a file of a bounded size.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be read, [`Error::Format`] if it is too long or no text.
+pub(crate) fn text(path: &Path) -> Result<String> {
     let failed = |source| Error::Io { path: path.into(), action: "read", source };
     let mut bytes = Vec::new();
     // One more than is taken, so that an endless file ends.
     File::open(path).map_err(failed)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     let fault = |what: String| Error::Format { what }.at(Place::File(path.into()));
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(fault(format!("more than {MAX_BYTES} bytes; a circuit may have no more")));
+        return Err(fault(format!("more than {MAX_BYTES} bytes; no more are read")));
     }
     String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();

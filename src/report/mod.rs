@@ -14,6 +14,7 @@ mod network;
 mod progress;
 mod slices;
 mod table;
+mod tomography;
 
 pub use chart::{Chart, line_chart, stacked_charts};
 pub use circuit::{circuit_svg, circuit_text};
@@ -26,6 +27,7 @@ pub use network::{network_dot, network_svg, pattern_dot, pattern_svg};
 pub use progress::{Progress, time_in_words};
 pub use slices::SliceBar;
 pub use table::Table;
+pub use tomography::{city_plot, heat_map};
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,136 @@
+//! `ansatz tomography`: records of measurements, and the states behind them.
+
+mod compare;
+mod convert;
+mod fit;
+mod simulate;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use super::Exit;
+use crate::circuit::Statevector;
+use crate::data::{DenseState, read_dense_state, read_real_matrices, read_shots};
+use crate::error::{Error, Place, Result};
+use crate::io::{load_circuit, load_lpdo};
+use crate::tomography::{Lpdo, Readout, Shots};
+
+#[derive(Debug, Args)]
+pub(super) struct Tomography {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read records in any format and write them in another.
+    Convert(convert::Convert),
+    /// Draw records from a known state.
+    Simulate(simulate::Simulate),
+    /// Fit a state to records.
+    Fit(Box<fit::Fit>),
+    /// Several fits to the same records in one table.
+    Compare(compare::Compare),
+}
+
+impl Tomography {
+    pub(super) fn run(self) -> Result<Exit> {
+        match self.command {
+            Command::Convert(command) => command.run(),
+            Command::Simulate(command) => command.run(),
+            Command::Fit(command) => command.run(),
+            Command::Compare(command) => command.run(),
+        }
+    }
+}
+
+/// Where records come from.
+#[derive(Debug, Clone, Args)]
+struct RecordsFrom {
+    /// The records: CSV, JSON, .npz, text in columns, outcomes alone; FILE#NAME is one of several in a file.
+    shots: String,
+    /// A file with the settings, one a line, where the first has outcomes alone (else all are Z).
+    #[arg(long, value_name = "FILE")]
+    bases: Option<String>,
+}
+
+impl RecordsFrom {
+    fn read(&self) -> Result<Shots> {
+        read_shots(&self.shots, self.bases.as_deref())?.choose(None)
+    }
+}
+
+/// What is known of the detector.
+#[derive(Debug, Clone, Args)]
+struct Detector {
+    /// Probability that a 0 is read as 1 and a 1 as 0, at every qubit: P, or two numbers P01,P10.
+    #[arg(long, value_name = "P[,P]", conflicts_with = "confusion")]
+    readout_error: Option<String>,
+    /// Confusion matrices: JSON, a list with a matrix for each site, entry [read][true].
+    #[arg(long, value_name = "FILE.json")]
+    confusion: Option<PathBuf>,
+}
+
+impl Detector {
+    fn readout(&self, sites: usize) -> Result<Option<Readout>> {
+        if let Some(text) = &self.readout_error {
+            let numbers = text.split(',').map(|p| p.trim().parse().ok()).collect::<Option<Vec<f64>>>();
+            return match numbers.as_deref() {
+                Some(&[p]) => Readout::uniform(sites, p, p).map(Some),
+                Some(&[p, q]) => Readout::uniform(sites, p, q).map(Some),
+                _ => Err(Error::setting("readout-error", text, "give a probability, or two with a comma")),
+            };
+        }
+        let Some(path) = &self.confusion else { return Ok(None) };
+        let mut matrices = read_real_matrices(&path.to_string_lossy())?;
+        if matrices.len() == 1 && sites > 1 {
+            matrices = vec![matrices[0].clone(); sites];
+        }
+        Readout::new(matrices).map(Some).map_err(|e| e.at(Place::File(path.clone())))
+    }
+}
+
+/// A state from a file: a model, a circuit (`.qasm`, `.qsim`), a vector or a density matrix. `dims` are the levels of its sites where
+/// the file does not tell; without them they are qubits.
+fn state(path: &Path, dims: Option<&[usize]>) -> Result<Lpdo> {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    let place = |e: Error| e.at(Place::File(path.into()));
+    if matches!(extension, "qasm" | "qsim") {
+        let circuit = load_circuit(path)?;
+        let state = Statevector::<f64>::new().state(&circuit)?;
+        return Lpdo::from_vector(&state.amplitudes(), &vec![2; circuit.num_qubits()]).map_err(place);
+    }
+    if matches!(extension, "ansatz" | "safetensors") {
+        return Ok(load_lpdo(path)?.0);
+    }
+    let read = read_dense_state(&path.to_string_lossy())?;
+    let d = match &read {
+        DenseState::Vector(v) => v.len(),
+        DenseState::Matrix(m) => m.nrows(),
+    };
+    let dims = match dims {
+        Some(dims) if dims.iter().try_fold(1usize, |p, &n| p.checked_mul(n)) == Some(d) => dims.to_vec(),
+        Some(dims) => {
+            return Err(place(Error::shape(
+                "a state: its dimension",
+                d,
+                format!("the product of {dims:?}, the sites of the records"),
+            )));
+        }
+        None if d.is_power_of_two() && d > 1 => vec![2; d.trailing_zeros() as usize],
+        None => return Err(place(Error::shape("a state of qubits: its dimension", d, "a power of two"))),
+    };
+    match read {
+        DenseState::Vector(v) => {
+            let norm: f64 = v.iter().map(|x| x.norm_sqr()).sum();
+            if (norm - 1.0).abs() > 1e-3 {
+                return Err(place(Error::Format {
+                    what: format!("a vector of norm {:.6}, not 1; divide by it", norm.sqrt()),
+                }));
+            }
+            Lpdo::from_vector(&v, &dims).map_err(place)
+        }
+        DenseState::Matrix(m) => Lpdo::from_density(&m, &dims).map_err(place),
+    }
+}

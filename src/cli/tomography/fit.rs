@@ -1,0 +1,465 @@
+//! `ansatz tomography fit`.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::{Detector, Exit, RecordsFrom, state};
+use crate::cli::output::{folder, number, print, print_json, writable, write_text};
+use crate::cli::training::on_signal;
+use crate::error::{Error, Place, Result};
+use crate::io::{Extra, load_lpdo, save_lpdo};
+use crate::random::Seed;
+use crate::report::{Chart, Table, city_plot, heat_map, line_chart};
+use crate::tomography::{
+    Bootstrap, ChainSettings, DENSE_FIT_LIMIT, DenseMethod, Estimate, Estimator, Goodness, Lpdo, Optimiser, Replica,
+    Shots, choose_bond, goodness, nll, quantities, spreads,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+pub(super) enum ModelName {
+    /// A pure state as a matrix product state.
+    Mps,
+    /// A mixed state as a locally purified chain.
+    Lpdo,
+    /// A dense density matrix, to eight qubits.
+    Dense,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+pub(super) enum MethodName {
+    /// Maximum likelihood by projected gradients.
+    Ml,
+    /// Maximum likelihood by the R rho R iteration.
+    Rrr,
+    /// Projected least squares.
+    Pls,
+    /// Hedged likelihood, exponent 1/2.
+    Hedged,
+}
+
+impl MethodName {
+    pub(super) fn method(self) -> DenseMethod {
+        match self {
+            MethodName::Ml => DenseMethod::MaximumLikelihood,
+            MethodName::Rrr => DenseMethod::RRhoR,
+            MethodName::Pls => DenseMethod::ProjectedLeastSquares,
+            MethodName::Hedged => DenseMethod::Hedged { beta: 0.5 },
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum OptimiserName {
+    Lbfgs,
+    Adam,
+    Sweeps,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum BootstrapName {
+    Parametric,
+    Resampling,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Fit {
+    #[command(flatten)]
+    records: RecordsFrom,
+    /// What is fitted.
+    #[arg(long, value_enum, default_value = "lpdo")]
+    model: ModelName,
+    /// Largest bond dimension; without it the one that predicts held-out shots best.
+    #[arg(long)]
+    bond: Option<usize>,
+    /// Purification dimension of each site, of a mixed state.
+    #[arg(long, default_value_t = 2)]
+    purification: usize,
+    /// How a dense state is estimated.
+    #[arg(long, value_enum, default_value = "ml")]
+    method: MethodName,
+    /// How a chain is improved.
+    #[arg(long, value_enum, default_value = "lbfgs")]
+    optimiser: OptimiserName,
+    /// Iterations of L-BFGS at the most.
+    #[arg(long, default_value_t = 600)]
+    iterations: usize,
+    /// Epochs of Adam.
+    #[arg(long, default_value_t = 20)]
+    epochs: usize,
+    /// Rows of a step of Adam.
+    #[arg(long, default_value_t = 500)]
+    batch: usize,
+    /// Rate of Adam at the start.
+    #[arg(long, default_value_t = 0.02)]
+    rate: f64,
+    /// Random starts.
+    #[arg(long, default_value_t = 2)]
+    starts: usize,
+    /// Share of the shots that is held out for `nll_held_out`; 0 holds none out.
+    #[arg(long, default_value_t = 0.1)]
+    held_out: f64,
+    /// Go on from a state that was fitted to fewer shots.
+    #[arg(long, value_name = "STATE.ansatz")]
+    start: Option<PathBuf>,
+    /// The state that was meant: a model, a circuit, a vector or density matrix (.npy, .json, text in columns).
+    #[arg(long, value_name = "FILE")]
+    target: Option<PathBuf>,
+    #[command(flatten)]
+    detector: Detector,
+    /// Error bars from so many repetitions.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    bootstrap: u64,
+    /// How the records of the repetitions are drawn.
+    #[arg(long, value_enum, default_value = "parametric")]
+    bootstrap_kind: BootstrapName,
+    /// Keep the repetitions here, and go on with those that are there.
+    #[arg(long, value_name = "FILE.json", requires = "bootstrap")]
+    bootstrap_file: Option<PathBuf>,
+    /// The seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Write the state.
+    #[arg(long, value_name = "STATE.ansatz")]
+    out: Option<PathBuf>,
+    /// Write pictures into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    report: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Bonds that are tried where none is given.
+const BONDS: [usize; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
+
+impl Fit {
+    pub(super) fn run(self) -> Result<Exit> {
+        [&self.out, &self.bootstrap_file].into_iter().flatten().try_for_each(|p| writable(p))?;
+        if let Some(path) = &self.report {
+            folder(path)?;
+        }
+        if !(0.0..1.0).contains(&self.held_out) {
+            return Err(Error::setting("held-out", self.held_out, "give a number from 0 up and below 1"));
+        }
+        let shots = self.records.read()?;
+        let target = self.target.as_deref().map(|path| state(path, Some(shots.dims()))).transpose()?;
+        if let (Some(target), Some(path)) = (&target, &self.target)
+            && target.dims() != shots.dims()
+        {
+            let error = Error::shape("the target: levels of the sites", target.dims(), shots.dims());
+            return Err(error.at(Place::File(path.clone())));
+        }
+        let start = self.start.as_deref().map(|path| load_lpdo(path).map(|s| s.0)).transpose()?;
+        let stopped = on_signal()?;
+        let clock = Instant::now();
+        let mut warnings = warnings(&shots)?;
+        let mut estimator = self.estimator(&shots, start.as_ref())?;
+        let held_out = if self.held_out > 0.0 && shots.total() >= 10 { self.held_out } else { 0.0 };
+        let mut tried = Vec::new();
+        if let Estimator::Chain(settings) = &mut estimator
+            && self.bond.is_none()
+            && start.is_none()
+        {
+            if held_out > 0.0 {
+                let full = most_bond(shots.dims(), settings.purification);
+                let bonds: Vec<usize> = BONDS.into_iter().filter(|&b| b <= full).collect();
+                let mut going = |_: usize, _: f64| !stopped.load(Ordering::Relaxed);
+                (settings.bond, tried) = choose_bond(&shots, settings, &bonds, held_out, &mut going)?;
+            } else {
+                settings.bond = 4;
+                warnings.push("nothing is held out to choose a bond by: 4 is taken; give --bond".into());
+            }
+        }
+        let mut watch = |_: f64| !stopped.load(Ordering::Relaxed);
+        let nll_held_out = if let Some((_, held)) = tried.iter().find(|(b, _)| Some(*b) == bond_of(&estimator)) {
+            Some(*held)
+        } else if held_out > 0.0 {
+            let (train, valid) = shots.split(held_out, Seed(self.seed))?;
+            let fit = estimator.estimate(&train, start.as_ref(), &mut watch)?;
+            Some(nll(&fit.state, &valid, estimator.readout())?)
+        } else {
+            None
+        };
+        let estimate = estimator.estimate(&shots, start.as_ref(), &mut watch)?;
+        let seconds = clock.elapsed().as_secs_f64();
+        if let Some(out) = &self.out {
+            let mut extra = Extra { data: Some(self.records.shots.clone()), ..Extra::default() };
+            extra.other.insert("nll".into(), number(estimate.nll));
+            save_lpdo(out, &estimate.state, &extra)?;
+        }
+        let values = quantities(&estimate.state, target.as_ref())?;
+        let good = goodness(&estimate.state, &shots, estimate.parameters, estimator.readout())?;
+        let mut replicas = Vec::new();
+        if self.bootstrap > 0 {
+            replicas =
+                self.repeat(&estimator, &estimate, &shots, target.as_ref(), &mut || stopped.load(Ordering::Relaxed))?;
+            if (replicas.len() as u64) < self.bootstrap {
+                warnings.push(format!("interrupted after {} of {} repetitions", replicas.len(), self.bootstrap));
+            }
+        }
+        if let Some(folder) = &self.report {
+            pictures(folder, &estimate, good.as_ref())?;
+        }
+        self.tell(
+            &estimator,
+            &estimate,
+            &shots,
+            &values,
+            &replicas,
+            good.as_ref(),
+            nll_held_out,
+            &tried,
+            &warnings,
+            seconds,
+        )?;
+        Ok(if stopped.load(Ordering::Relaxed) { Exit::Interrupted } else { Exit::Done })
+    }
+
+    fn estimator(&self, shots: &Shots, start: Option<&Lpdo>) -> Result<Estimator> {
+        let readout = self.detector.readout(shots.sites())?;
+        if self.model == ModelName::Dense {
+            return Ok(Estimator::Dense(self.method.method(), readout));
+        }
+        let purification = match (self.model, start) {
+            (_, Some(state)) => state.purification().iter().copied().max().unwrap_or(1),
+            (ModelName::Mps, None) => 1,
+            _ => self.purification,
+        };
+        let mut settings = ChainSettings::new(self.bond.unwrap_or(4), purification);
+        settings.optimiser = match self.optimiser {
+            OptimiserName::Lbfgs => Optimiser::Lbfgs,
+            OptimiserName::Adam => Optimiser::Adam { epochs: self.epochs, batch: self.batch, rate: self.rate },
+            OptimiserName::Sweeps => Optimiser::Sweeps,
+        };
+        (settings.iterations, settings.starts) = (self.iterations, self.starts);
+        (settings.readout, settings.seed) = (readout, Seed(self.seed));
+        Ok(Estimator::Chain(settings))
+    }
+
+    /// All repetitions, those of the file included; fewer if interrupted.
+    fn repeat(
+        &self,
+        estimator: &Estimator,
+        estimate: &Estimate,
+        shots: &Shots,
+        target: Option<&Lpdo>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Vec<Replica>> {
+        let kind = match self.bootstrap_kind {
+            BootstrapName::Parametric => Bootstrap::Parametric,
+            BootstrapName::Resampling => Bootstrap::Resampling,
+        };
+        // What a repetition depends on: files of another run are not gone on with.
+        let names: Vec<String> = quantities(&estimate.state, target)?.into_iter().map(|q| q.0).collect();
+        let key = json!({ "version": 1, "kind": kind, "seed": self.seed, "nll": number(estimate.nll), "shots": shots.total(), "names": names });
+        let mut replicas: Vec<Replica> = Vec::new();
+        if let Some(path) = self.bootstrap_file.as_deref().filter(|p| p.exists()) {
+            replicas = stored(path, &key)?;
+        }
+        let block = 2 * rayon::current_num_threads() as u64;
+        while (replicas.len() as u64) < self.bootstrap && !interrupted() {
+            let from = replicas.len() as u64;
+            let count = block.min(self.bootstrap - from);
+            replicas.extend(kind.replicas(estimator, estimate, shots, target, Seed(self.seed), from, count)?);
+            if let Some(path) = &self.bootstrap_file {
+                write_text(path, &json!({ "run": key, "replicas": replicas }).to_string())?;
+            }
+        }
+        replicas.truncate(usize::try_from(self.bootstrap).unwrap_or(usize::MAX));
+        Ok(replicas)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn tell(
+        &self,
+        estimator: &Estimator,
+        estimate: &Estimate,
+        shots: &Shots,
+        values: &[(String, f64)],
+        replicas: &[Replica],
+        good: Option<&Goodness>,
+        nll_held_out: Option<f64>,
+        tried: &[(usize, f64)],
+        warnings: &[String],
+        seconds: f64,
+    ) -> Result<()> {
+        let bars = if replicas.len() > 1 { spreads(values, replicas) } else { Vec::new() };
+        if self.json {
+            let mut object = json!({
+                "model": format!("{:?}", self.model).to_lowercase(), "sites": shots.sites(), "shots": shots.total(),
+                "settings": shots.by_setting().len(), "nll": number(estimate.nll),
+                "nll_held_out": nll_held_out.map(number), "bond": bond_of(estimator),
+                "bonds": estimate.state.chain().bonds(), "purification": estimate.state.purification(),
+                "parameters": estimate.parameters, "warnings": warnings, "seconds": number(seconds),
+                "bonds_tried": tried.iter().map(|(b, v)| json!([b, number(*v)])).collect::<Vec<_>>(),
+            });
+            values.iter().for_each(|(name, value)| object[name] = number(*value));
+            let bars = bars.iter().map(|s| {
+                (
+                    s.name.clone(),
+                    json!({ "deviation": number(s.deviation), "low": number(s.low), "high": number(s.high) }),
+                )
+            });
+            object["error_bars"] = serde_json::Value::Object(bars.collect());
+            object["repetitions"] = json!(replicas.len());
+            if let Some(g) = good {
+                let worst: Vec<_> = g
+                    .residuals
+                    .iter()
+                    .take(5)
+                    .map(
+                        |r| json!({ "setting": r.setting, "shots": r.shots, "g2": number(r.g2), "degrees": r.degrees }),
+                    )
+                    .collect();
+                object["goodness"] =
+                    json!({ "g2": number(g.g2), "degrees": g.degrees, "sigma": number(g.z), "worst": worst });
+                object["verdict"] = json!(g.verdict);
+            }
+            return print_json(&object);
+        }
+        let mut table = Table::new(["", "value", "+-", "68 % interval"]);
+        let plain = |table: &mut Table, name: &str, value: String| {
+            table.row([name.to_owned(), value]);
+        };
+        plain(&mut table, "NLL (nats per shot)", format!("{:.6}", estimate.nll));
+        if let Some(held) = nll_held_out {
+            plain(&mut table, "held-out NLL", format!("{held:.6}"));
+        }
+        for (i, (name, value)) in values.iter().enumerate() {
+            let bar = bars.get(i).map(|s| [format!("{:.6}", s.deviation), format!("[{:.6}, {:.6}]", s.low, s.high)]);
+            let [deviation, interval] = bar.unwrap_or_default();
+            table.row([name.replace('_', " "), format!("{value:.6}"), deviation, interval]);
+        }
+        plain(&mut table, "bonds", format!("{:?}", estimate.state.chain().bonds()));
+        let mut text = table.to_string();
+        for (bond, held) in tried {
+            text += &format!("bond {bond}: held-out NLL {held:.6}\n");
+        }
+        if let Some(g) = good {
+            text += &format!("G2 = {:.1} at {} degrees of freedom; {}\n", g.g2, g.degrees, g.verdict);
+        }
+        for warning in warnings {
+            text += &format!("warning: {warning}\n");
+        }
+        text += &format!("{} shots in {} settings, {seconds:.2} s\n", shots.total(), shots.by_setting().len());
+        print(&text)
+    }
+}
+
+fn bond_of(estimator: &Estimator) -> Option<usize> {
+    match estimator {
+        Estimator::Chain(settings) => Some(settings.bond),
+        Estimator::Dense(..) => None,
+    }
+}
+
+/// The bond beyond which a chain of this purification gains nothing.
+fn most_bond(dims: &[usize], purification: usize) -> usize {
+    let half = dims.len() / 2;
+    let side = |dims: &mut dyn Iterator<Item = &usize>| {
+        dims.fold(1usize, |p, &d| p.saturating_mul(d.saturating_mul(purification)))
+    };
+    side(&mut dims[..half].iter()).min(side(&mut dims[half..].iter())).max(1)
+}
+
+/// Repetitions in a file, if it is of the same run.
+fn stored(path: &Path, key: &serde_json::Value) -> Result<Vec<Replica>> {
+    let fault = |what: &str| Error::Format { what: what.into() }.at(Place::File(path.into()));
+    let file = crate::io::read_text(path)?;
+    let value: serde_json::Value =
+        serde_json::from_str(&file).map_err(|_| fault("not a file of repetitions; give another name"))?;
+    if value.get("run") != Some(key) {
+        return Err(fault("repetitions of another fit, seed or target; give another name"));
+    }
+    let list = value.get("replicas").cloned().unwrap_or_default();
+    let replicas: Vec<Replica> =
+        serde_json::from_value(list).map_err(|_| fault("its repetitions are damaged; give another name"))?;
+    let width = key.get("names").and_then(|n| n.as_array()).map_or(0, Vec::len);
+    let sound = replicas.iter().enumerate().all(|(i, r)| r.number == i as u64 && r.values.len() == width);
+    if sound { Ok(replicas) } else { Err(fault("its repetitions are damaged; give another name")) }
+}
+
+/// What the records cannot tell.
+fn warnings(shots: &Shots) -> Result<Vec<String>> {
+    let mut list = Vec::new();
+    let ranks = shots.local_ranks()?;
+    let blind: Vec<usize> = (0..shots.sites()).filter(|&s| ranks[s] < shots.dims()[s].pow(2)).collect();
+    if let Some(&site) = blind.first() {
+        let (found, needed) = (ranks[site], shots.dims()[site].pow(2));
+        let mut seen: Vec<String> = Vec::new();
+        for row in 0..shots.rows().min(10_000) {
+            let token = shots.measurements()[shots.setting(row)[site] as usize].token();
+            if !seen.contains(&token) && seen.len() < 8 {
+                seen.push(token);
+            }
+        }
+        let more = if blind.len() > 1 { format!(" (and {} sites more)", blind.len() - 1) } else { String::new() };
+        list.push(format!(
+            "site {site}{more} is measured in {} only: {found} of the {needed} operators that a complete measurement spans; what the records do not tell is chosen by the fit",
+            seen.join(", ")
+        ));
+    } else {
+        // Products of complete measurements at every site: the settings have to be many as well.
+        let d = shots.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
+        let outcomes: usize = shots.by_setting().len().saturating_mul(d.saturating_sub(1)).saturating_add(1);
+        let simple = shots.measurements().iter().all(|m| m.outcomes(2) <= 2);
+        if simple && outcomes < d.saturating_mul(d) && d <= DENSE_FIT_LIMIT {
+            list.push(format!(
+                "{} settings give at most {outcomes} numbers, a general state of these sites has {}: only states with less freedom (pure, or of small bond) are determined",
+                shots.by_setting().len(),
+                d * d
+            ));
+        }
+    }
+    if shots.total() < 10 {
+        list.push(format!("{} shots: too few to tell anything", shots.total()));
+    }
+    Ok(list)
+}
+
+/// Pictures of a fit.
+fn pictures(folder: &Path, estimate: &Estimate, good: Option<&Goodness>) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|source| Error::Io { path: folder.into(), action: "create", source })?;
+    let write = |name: &str, text: String| write_text(&folder.join(name), &text);
+    let state = &estimate.state;
+    if estimate.curve.len() > 1 {
+        let points = estimate.curve.iter().enumerate().map(|(i, &v)| (i as f64 + 1.0, v));
+        write(
+            "training.svg",
+            line_chart(&Chart::new("Training", "iteration", "NLL (nats per shot)").curve("", points))?,
+        )?;
+    }
+    let labels: Vec<String> = (0..state.sites()).map(|s| s.to_string()).collect();
+    if state.dims().iter().all(|&d| d == 2) && (2..=60).contains(&state.sites()) {
+        for (letter, pauli) in [('X', 0), ('Y', 1), ('Z', 2)] {
+            let matrix = crate::tomography::correlations(state, pauli)?;
+            write(
+                &format!("correlations_{}.svg", letter.to_ascii_lowercase()),
+                heat_map(&format!("<{letter}{letter}> - <{letter}><{letter}>"), &labels, &matrix)?,
+            )?;
+        }
+    }
+    if state.sites() > 1
+        && let Some(entropies) = crate::tomography::block_entropies(state)?
+    {
+        let points = entropies.iter().enumerate().map(|(i, &s)| (i as f64, s));
+        let chart = Chart::new("Entropy of the sites left of a cut", "bond", "S (nats)").curve("", points).from_zero();
+        write("entropy.svg", line_chart(&chart.counting(0..=state.sites() - 2))?)?;
+    }
+    let d = state.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
+    if d <= 16 {
+        write("state.svg", city_plot(&state.density()?, state.dims())?)?;
+    }
+    if let Some(g) = good {
+        let excess =
+            |r: &crate::tomography::Residual| (r.g2 - r.degrees as f64) / (2.0 * r.degrees.max(1) as f64).sqrt();
+        let points = g.residuals.iter().enumerate().map(|(i, r)| (i as f64 + 1.0, excess(r)));
+        let chart = Chart::new("Residuals by setting, the worst first", "setting", "(G2 - degrees) / sqrt(2 degrees)");
+        write("residuals.svg", line_chart(&chart.curve("", points).level("0", 0.0).level("3 sigma", 3.0))?)?;
+    }
+    Ok(())
+}

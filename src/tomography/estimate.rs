@@ -1,0 +1,111 @@
+//! Any fit, and what is told of its state.
+
+use super::chain_fit::{ChainSettings, fit_chain, nll};
+use super::dense::{DENSE_FIT_LIMIT, DenseMethod, fit_dense};
+use super::density;
+use super::readout::Readout;
+use super::shots::Shots;
+use super::state::Lpdo;
+use crate::error::Result;
+
+/// How a state is estimated.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Estimator {
+    /// A pure or a purified chain.
+    Chain(ChainSettings),
+    /// A dense density matrix.
+    Dense(DenseMethod, Option<Readout>),
+}
+
+/// An estimated state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Estimate {
+    /// The state; a linear inversion that is not positive is projected.
+    pub state: Lpdo,
+    /// Negative log-likelihood per shot of the records it was fitted to, nats.
+    pub nll: f64,
+    /// The loss as it fell, where it is an iteration that tells.
+    pub curve: Vec<f64>,
+    /// Real parameters that the fit was free to choose, gauge not counted.
+    pub parameters: usize,
+}
+
+impl Estimator {
+    /// Estimates the state behind a record; a chain may go on from `start`.
+    ///
+    /// # Errors
+    /// As [`fit_chain`] and [`fit_dense`].
+    pub fn estimate(
+        &self,
+        shots: &Shots,
+        start: Option<&Lpdo>,
+        watch: &mut dyn FnMut(f64) -> bool,
+    ) -> Result<Estimate> {
+        match self {
+            Estimator::Chain(settings) => {
+                let fit = fit_chain(shots, settings, start, watch)?;
+                let parameters = parameters(&fit.state);
+                Ok(Estimate { state: fit.state, nll: fit.nll, curve: fit.curve, parameters })
+            }
+            Estimator::Dense(method, readout) => {
+                let fit = fit_dense(shots, *method, readout.as_ref())?;
+                let rho = match method {
+                    DenseMethod::LinearInversion => density::project(&fit.rho.view())?,
+                    _ => fit.rho,
+                };
+                let state = Lpdo::from_density(&rho, shots.dims())?;
+                let d: usize = shots.dims().iter().product();
+                let value = if fit.nll.is_finite() { fit.nll } else { nll(&state, shots, readout.as_ref())? };
+                Ok(Estimate { state, nll: value, curve: Vec::new(), parameters: d * d - 1 })
+            }
+        }
+    }
+
+    /// Errors of the detector that the fit takes into account.
+    #[must_use]
+    pub fn readout(&self) -> Option<&Readout> {
+        match self {
+            Estimator::Chain(settings) => settings.readout.as_ref(),
+            Estimator::Dense(_, readout) => readout.as_ref(),
+        }
+    }
+}
+
+/// Real parameters of a chain: entries less the gauge of bonds and purification legs, and the norm; no more than a density matrix has.
+fn parameters(state: &Lpdo) -> usize {
+    let bonds: usize = state.chain().bonds().iter().map(|b| 2 * b * b).sum();
+    let purification: usize = state.purification().iter().map(|k| k * k).sum();
+    let free = (2 * state.chain().parameters()).saturating_sub(bonds + purification);
+    let d = state.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
+    free.min(d.saturating_mul(d) - 1).max(1)
+}
+
+/// What is told of a state, by name: `purity`, `entropy` (nats) and `negativity` of the middle cut up to eight qubits, `fidelity` and
+/// `trace_distance` with a target where there is one (the latter up to eight qubits).
+///
+/// # Errors
+/// As [`Lpdo::fidelity`].
+pub fn quantities(state: &Lpdo, target: Option<&Lpdo>) -> Result<Vec<(String, f64)>> {
+    let dimension = state.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
+    let dense = dimension <= DENSE_FIT_LIMIT;
+    let rho = if dense { Some(state.density()?) } else { None };
+    let mut list = Vec::new();
+    let purity = match &rho {
+        Some(rho) => density::purity(&rho.view()),
+        None => state.purity()?,
+    };
+    list.push(("purity".to_owned(), purity));
+    if let Some(rho) = &rho {
+        list.push(("entropy".into(), density::entropy(&rho.view())?));
+        if state.sites() > 1 {
+            list.push(("negativity".into(), density::negativity(&rho.view(), state.dims(), state.sites() / 2)?));
+        }
+    }
+    if let Some(target) = target {
+        list.push(("fidelity".into(), state.fidelity(target)?));
+        if let Some(rho) = &rho {
+            list.push(("trace_distance".into(), density::trace_distance(&rho.view(), &target.density()?.view())?));
+        }
+    }
+    Ok(list)
+}

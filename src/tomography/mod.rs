@@ -1,0 +1,37 @@
+//! Quantum state tomography: from measurement records to a state with error bars (`docs/tomography.md`).
+//!
+//! - [`Shots`] are measurement records, [`Measurement`] what is measured at a site, [`simulate()`] draws records from a state.
+//! - [`Lpdo`] is a state: a locally purified chain, pure where the purification is 1.
+//!
+//! Order of sites, everywhere: **site 0 comes first**, leftmost in a setting or an outcome, most significant in an index.
+//! Outcome 0 of X, Y and Z is the eigenvalue +1.
+
+mod bootstrap;
+mod chain_fit;
+mod compiled;
+mod dense;
+pub mod density;
+mod estimate;
+mod goodness;
+mod likelihood;
+mod measurement;
+mod observables;
+mod optimise;
+mod products;
+mod readout;
+mod shots;
+mod simulate;
+mod state;
+mod sweep;
+
+pub use bootstrap::{Bootstrap, Replica, Spread, spreads};
+pub use chain_fit::{ChainFit, ChainSettings, Optimiser, choose_bond, fit_chain, log_likelihoods, nll};
+pub use dense::{DENSE_FIT_LIMIT, DenseFit, DenseMethod, fit_dense};
+pub use estimate::{Estimate, Estimator, quantities};
+pub use goodness::{Goodness, Residual, goodness};
+pub use measurement::{MAX_OUTCOMES, Measurement, Povm};
+pub use observables::{block_entropies, correlations, expectation};
+pub use readout::Readout;
+pub use shots::{Collector, MAX_SITES, Shots};
+pub use simulate::{Noise, Settings, simulate};
+pub use state::Lpdo;
