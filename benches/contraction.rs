@@ -1,4 +1,4 @@
-//! Execution of contraction plans: a lattice, random graphs of small tensors, a sliced one.
+//! Execution of contraction plans, and gradients by all tensors: a lattice, random graphs of small tensors, a sliced one.
 //!
 //! With `ANSATZ_NETWORK=net.json ANSATZ_PLAN=plan.json` that network is contracted by that plan, in place of the others:
 //! `benches/peers/contract_cotengra.py` does the same by the same plan.
@@ -56,6 +56,7 @@ fn measure(c: &mut Criterion, name: &str, equation: &Equation, plan: &Plan) {
     let network = Network::<f64>::random(equation, Seed(1)).unwrap();
     println!("{name}: {plan}");
     c.bench_function(name, |b| b.iter(|| network.contract(plan).unwrap()));
+    c.bench_function(&format!("{name}, gradient"), |b| b.iter(|| network.gradient(plan).unwrap()));
 }
 
 fn contraction(c: &mut Criterion) {

@@ -746,7 +746,7 @@ fn circuits_are_run_drawn_and_looked_into() {
     for (arguments, words) in [
         (&["run", "bad.qasm"][..], &["bad.qasm: line 2, column 1", "undefined gate 'fog'"][..]),
         (&["run", "out.qasm"], &["only files beside the circuit"]),
-        (&["run", "wide.qasm"], &["60 qubits", "GB"]),
+        (&["run", "wide.qasm", "--method", "statevector"], &["60 qubits", "GB"]),
         (&["run", "empty.qasm"], &["no qubits"]),
         (&["run", "none.qasm"], &["none.qasm"]),
         (&["run", "bell.qasm", "--shots", "0"], &["shots"]),
