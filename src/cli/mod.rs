@@ -5,6 +5,7 @@ mod complete;
 mod contract;
 mod demo;
 mod fit;
+mod fit_circuit;
 mod info;
 mod ising;
 mod output;
@@ -33,7 +34,7 @@ struct Cli {
 enum Command {
     /// Train on the digits that come with the program, and draw what the model has learnt.
     Demo(demo::Demo),
-    /// Train a Born machine.
+    /// Train a Born machine: a matrix product state or a quantum circuit.
     Fit(Box<fit::Fit>),
     /// Exact log-likelihoods of data under a model.
     Score(score::Score),
