@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use num_complex::{Complex32, Complex64};
 
 use super::Exit;
+use super::fit_circuit::{CircuitOptions, Given};
 use super::info::entropies;
 use super::output::{Late, complain, folder, number, print, print_json, writable, write_png, write_text};
 use super::source::{Source, tiles};
@@ -57,6 +58,8 @@ fn schedule<T: Clone>(given: &Option<List<T>>, default: T) -> Result<Schedule<T>
 enum Model {
     /// Matrix-product-state Born machine.
     BornMps,
+    /// Quantum circuit Born machine.
+    Circuit,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -100,7 +103,9 @@ pub(super) struct Fit {
     /// The kind of model.
     #[arg(long, value_enum, default_value = "born-mps")]
     model: Model,
-    /// The model file to write: the best model of the run.
+    #[command(flatten)]
+    circuit: CircuitOptions,
+    /// The model file to write: the best model of the run; with --model circuit the circuit, as OpenQASM.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// How it is trained. With adam an epoch counts as a sweep, and options about the cutting of bonds are refused.
@@ -209,12 +214,16 @@ const PROGRAM: u64 = 36 << 20;
 
 /// Sweeps where none are asked for.
 const SWEEPS: usize = 10;
+/// Steps of a circuit's optimiser where none are asked for.
+const CIRCUIT_STEPS: usize = 500;
 /// Epochs of Adam where none are asked for.
 const EPOCHS: usize = 100;
 
 impl Fit {
     pub fn run(self) -> Result<Exit> {
-        let Model::BornMps = self.model;
+        if let Model::Circuit = self.model {
+            return self.fit_circuit();
+        }
         let adam = self.method == Method::Adam;
         if adam {
             self.refuse_what_adam_has_not()?;
@@ -268,6 +277,19 @@ impl Fit {
         }
         let run = if self.resume { self.resumed(&extra)? } else { self.fresh(&dims)? };
         for_kind!(AnyRun, run, run => self.train(run, &train, valid.as_ref(), extra))
+    }
+
+    fn fit_circuit(&self) -> Result<Exit> {
+        let (table, batch) = self.source.read()?;
+        let given = Given {
+            steps: self.sweeps.unwrap_or(CIRCUIT_STEPS),
+            rate: self.rate.as_ref().and_then(|list| list.0.first().copied()),
+            seed: self.seed,
+            out: self.out.as_deref(),
+            json: self.json,
+            shape: table.shape(),
+        };
+        self.circuit.run(&batch, &given)
     }
 
     /// That no file is written over one that is read, or over another that is written.

@@ -6,6 +6,7 @@ mod contract;
 mod contract_task;
 mod demo;
 mod fit;
+mod fit_circuit;
 mod info;
 mod ising;
 mod options;
@@ -36,7 +37,7 @@ struct Cli {
 enum Command {
     /// Train on the digits that come with the program, and draw what the model has learnt.
     Demo(demo::Demo),
-    /// Train a Born machine.
+    /// Train a Born machine: a matrix product state or a quantum circuit.
     Fit(Box<fit::Fit>),
     /// Exact log-likelihoods of data under a model.
     Score(score::Score),
