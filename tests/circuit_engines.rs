@@ -147,7 +147,7 @@ fn wide_circuits_of_the_qasm_set_have_the_right_counts() {
         assert!((fidelity - 1.0).abs() < 1e-10);
         for (bits, count) in &counts {
             // A register that nothing is measured into may stand in front.
-            let bits = &bits[bits.len() - circuit.qubits()..];
+            let bits = &bits[bits.len() - circuit.num_qubits()..];
             let ones = bits.matches('1').count();
             match right {
                 "cat" => assert!((ones == 0 || ones == bits.len()) && count.abs_diff(250) < 50, "{name}: {bits}"),

@@ -251,10 +251,13 @@ fn fields(text: &str) -> Vec<&str> {
     text.split(mark).map(|f| f.trim().trim_matches('"').trim()).collect()
 }
 
+/// Where the setting, the outcome, the count and what names the record stand, and how many columns there are.
+type Columns = (usize, usize, Option<usize>, Vec<usize>, usize);
+
 /// Columns by name (setting, outcome, count; all others name the record), or in this order where there is no header.
 fn csv(name: &str, bytes: &[u8]) -> Result<Records> {
     let mut first = Reader::new();
-    let mut places: Option<(usize, usize, Option<usize>, Vec<usize>, usize)> = None;
+    let mut places: Option<Columns> = None;
     let mut groups: Vec<(String, Reader)> = Vec::new();
     let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
     for (line, text) in lines(bytes) {

@@ -134,10 +134,9 @@ fn above<const N: usize>(rows: &mut [Lanes], step: usize, t: f64) {
             let mut half = 1;
             while half < N {
                 for low in (0..N).filter(|place| place & half == 0) {
-                    for lane in 0..LANES {
-                        let (one, two) = (x[low][lane], x[low + half][lane]);
-                        (x[low][lane], x[low + half][lane]) = (one + t * two, two + t * one);
-                    }
+                    let (ones, twos) = (x[low], x[low + half]);
+                    x[low] = std::array::from_fn(|lane| ones[lane] + t * twos[lane]);
+                    x[low + half] = std::array::from_fn(|lane| twos[lane] + t * ones[lane]);
                 }
                 half *= 2;
             }

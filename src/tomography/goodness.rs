@@ -84,14 +84,14 @@ pub fn goodness(state: &Lpdo, shots: &Shots, parameters: usize, readout: Option<
         let total: u64 = group.iter().map(|&row| shots.counts()[row]).sum();
         let seen: HashMap<&[u8], u64> = group.iter().map(|&row| (shots.outcome(row), shots.counts()[row])).collect();
         let (mut g2, mut possible) = (0.0, 0usize);
-        for row in start..start + all {
+        for (row, &ln) in lns.iter().enumerate().skip(start).take(all) {
             let n = seen.get(everything.outcome(row)).copied().unwrap_or(0);
             // An outcome that is impossible and was not seen is no degree of freedom.
-            if n > 0 || lns[row] > -30.0 {
+            if n > 0 || ln > -30.0 {
                 possible += 1;
             }
             if n > 0 {
-                g2 += 2.0 * n as f64 * ((n as f64 / total as f64).ln() - lns[row]);
+                g2 += 2.0 * n as f64 * ((n as f64 / total as f64).ln() - ln);
             }
         }
         start += all;

@@ -186,11 +186,11 @@ impl Lpdo {
         let mut open = 1usize;
         let mut x = vec![Complex64::new(1.0, 0.0)];
         let mut bond = 1usize;
-        for site in 0..=last {
+        for (site, &kept) in keep.iter().enumerate().take(last + 1) {
             let a = &self.chain.tensors()[site];
             let (l, _, r) = a.dim();
             let (d, k) = (self.dims[site], self.kraus[site]);
-            let grown = if keep[site] { d } else { 1 };
+            let grown = if kept { d } else { 1 };
             let mut next = vec![Complex64::default(); open * open * grown * grown * r * r];
             let conj = a.mapv(|v| v.conj());
             for i in 0..open {
@@ -205,10 +205,10 @@ impl Lpdo {
                     let half = matmul(&block, Op::Transpose, &flat.view(), Op::None);
                     for s in 0..d {
                         for t in 0..d {
-                            if !keep[site] && s != t {
+                            if !kept && s != t {
                                 continue;
                             }
-                            let (gi, gj) = if keep[site] { (i * d + s, j * d + t) } else { (i, j) };
+                            let (gi, gj) = if kept { (i * d + s, j * d + t) } else { (i, j) };
                             let target = &mut next[(gi * open * grown + gj) * r * r..][..r * r];
                             let mut target = ndarray::ArrayViewMut2::from_shape((r, r), target)
                                 .map_err(|e| Error::Format { what: e.to_string() })?;

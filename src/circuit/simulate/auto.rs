@@ -121,12 +121,12 @@ where
         let seconds = runs * seconds + shots as f64 * parameters as f64 * 2e-9;
         if statevector.is_none_or(|s| seconds < s) {
             let why = format!("a matrix product state takes about {seconds:.1e} s, {in_words}");
-            return made(Box::new(MpsSimulator::<T>::new()), why, Some(seconds));
+            return made(Box::<MpsSimulator<T>>::default(), why, Some(seconds));
         }
     }
     let why = format!("{in_words}, and a matrix product state longer");
     if fits {
         return made(Box::new(Statevector::<T>::new()), why, statevector);
     }
-    made(Box::new(ContractSimulator::<T>::new()), why, None)
+    made(Box::<ContractSimulator<T>>::default(), why, None)
 }

@@ -29,8 +29,8 @@ pub(super) fn fuse(gates: &[Placed<'_>], qubits: usize) -> Result<Vec<Fused>> {
     let mut waiting: Vec<Option<Matrix>> = vec![None; qubits];
     for placed in gates {
         let on = placed.qubits;
-        match on {
-            &[q] => {
+        match *on {
+            [q] => {
                 let matrix = placed.gate.matrix().map_err(|e| placed.at(e))?;
                 match last[q].and_then(|i| fused.get_mut(i)) {
                     Some(Fused::Whole { qubits, matrix: before }) if qubits.len() <= 2 => {
@@ -44,7 +44,7 @@ pub(super) fn fuse(gates: &[Placed<'_>], qubits: usize) -> Result<Vec<Fused>> {
                     }
                 }
             }
-            &[a, b] => {
+            [a, b] => {
                 let mut matrix = placed.gate.matrix().map_err(|e| placed.at(e))?;
                 for q in [a, b] {
                     if let Some(before) = waiting[q].take() {
