@@ -91,7 +91,15 @@ fn plan(planner: Planner, equation: &Equation) -> Plan {
 }
 
 fn pool<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    // What the linear algebra keeps for each thread that has done a product: 64 MiB with faer.
+    pool.broadcast(|_| {
+        let equation = Equation::parse("ab,bc->ac", &[[96, 96], [96, 96]]).unwrap();
+        let tree = ansatz::network::ContractionTree::new(2, vec![(0, 1)]).unwrap();
+        let plan = Plan::new(&equation, &tree, &[]).unwrap();
+        Network::<f64>::random(&equation, Seed(1)).unwrap().contract(&plan).unwrap();
+    });
+    pool.install(work)
 }
 
 fn keeps_within<T: Scalar>(indices: std::ops::Range<u64>) {

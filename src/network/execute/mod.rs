@@ -51,7 +51,7 @@ impl<T: Scalar> Contracted<T> {
     /// The number that a network without open legs is.
     ///
     /// # Errors
-    /// [`Error::Leg`] if there are open legs.
+    /// [`Error::Leg`](crate::Error::Leg) if there are open legs.
     pub fn scalar(&self) -> Result<LogScaled<T>> {
         Ok(LogScaled::new(self.tensor.to_scalar()?, self.ln_scale))
     }
