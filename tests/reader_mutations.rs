@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io::Write;
 use std::ops::ControlFlow;
 
-use ansatz::data::{Binarise, Format, parse_bytes};
+use ansatz::data::{Binarise, Format, parse_bytes, shots_from_bytes};
 use ansatz::io::{
     Extra, adam_checkpoint_from_bytes, checkpoint_from_bytes, model_from_bytes, save_adam_checkpoint, save_checkpoint,
     save_model, save_sliced_sum, sliced_sum_from_bytes, tensor_data_from_bytes,
@@ -133,6 +133,19 @@ fn tensors(bytes: &[u8]) -> Result<(), Error> {
     data.arrays::<Complex64>(&shapes).map(drop)
 }
 
+const RECORDS: &[u8] =
+    b"# ansatz-shots 1\n# measurement A {\"angles\": [0.5, 1.0]}\nsetting,outcome,count\nX A,0 1,3\nSZ,30,1\n";
+const JSON_RECORDS: &[u8] = b"{\"format\": \"ansatz-shots\", \"version\": 1, \"dims\": [2, 3], \"measurements\": \
+    {\"B\": {\"basis\": [[[1, 0], 0], [0, [0, 1]]]}}, \"records\": [[\"BZ\", \"02\", 5], [[\"B\", \"Z\"], [1, 0], 2]]}\n";
+
+fn records_in_arrays() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f.npz");
+    let shots = shots_from_bytes("f", RECORDS, None).unwrap().choose(None).unwrap();
+    ansatz::io::write_shots(&path, &shots).unwrap();
+    std::fs::read(path).unwrap()
+}
+
 /// A good file of every format, and what opens it.
 fn files() -> Vec<(&'static str, Vec<u8>, Open)> {
     let reals: Vec<u8> = [0f64, 1.0, 0.0, 1.0, 1.0, 1.0].iter().flat_map(|x| x.to_le_bytes()).collect();
@@ -149,6 +162,10 @@ fn files() -> Vec<(&'static str, Vec<u8>, Open)> {
         ("fasta", b">one\nAC-\nDX\n>two\nacdwY*\n".to_vec(), |b| data("f", Some(Format::Fasta), b)),
         ("gzip", gzip(&b"0,1,1\n1,0,1\n".repeat(20)), |b| data("f.csv.gz", None, b)),
         ("gzip of npz", gzip(&npz(zip::CompressionMethod::Deflated, false)), |b| data("f", None, b)),
+        ("records", RECORDS.to_vec(), |b| shots_from_bytes("f", b, None).map(drop)),
+        ("records in JSON", JSON_RECORDS.to_vec(), |b| shots_from_bytes("f", b, None).map(drop)),
+        ("records in columns", b"YXXY 1010\nZZZZ 0000 4\n".to_vec(), |b| shots_from_bytes("f", b, None).map(drop)),
+        ("records in arrays", records_in_arrays(), |b| shots_from_bytes("f", b, None).map(drop)),
         ("model", model(), |b| model_from_bytes(b, "f").map(drop)),
         ("checkpoint of sweeps", sweeps(), |b| checkpoint_from_bytes(b, "f").map(drop)),
         ("checkpoint of Adam", adam(), |b| adam_checkpoint_from_bytes(b, "f").map(drop)),

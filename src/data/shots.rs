@@ -531,7 +531,7 @@ fn archive(name: &str, bytes: &[u8]) -> Result<Records> {
         let &[count, several, d, e] = shape.as_slice() else {
             return Err(fault("array 'effects': expected shape [measurements, outcomes, d, d]".into()));
         };
-        if d != e || count > 1 << 20 || d * d * several == 0 {
+        if d != e || !(1..=1 << 20).contains(&count) || several == 0 || !(1..=256).contains(&d) {
             return Err(fault("array 'effects': expected shape [measurements, outcomes, d, d]".into()));
         }
         levels = d;
@@ -556,7 +556,7 @@ fn archive(name: &str, bytes: &[u8]) -> Result<Records> {
     let settings = fits("settings", &[rows, sites])?;
     let angles = fits("angles", &[rows, sites, 2])?;
     let counts = fits("counts", &[rows])?;
-    let mut collector = Collector::new(&vec![levels; sites])?;
+    let mut collector = Collector::new(&vec![levels; sites]).map_err(|e| fault(e.to_string()))?;
     let (mut setting, mut outcome) = (Vec::new(), Vec::new());
     for row in 0..rows {
         setting.clear();
