@@ -203,8 +203,8 @@ fn probabilities_of_a_chain_are_those_of_its_density_matrix() {
         let mut total = 0.0;
         for (row, ln) in lns.iter().enumerate() {
             let mut e = Array2::eye(1);
-            for site in 0..3 {
-                let effects = shots.measurements()[shots.setting(row)[site] as usize].effects(dims[site]).unwrap();
+            for (site, &d) in dims.iter().enumerate() {
+                let effects = shots.measurements()[shots.setting(row)[site] as usize].effects(d).unwrap();
                 let o = usize::from(shots.outcome(row)[site]);
                 let element = match readout {
                     Some(r) if effects.len() > 1 => {
@@ -212,7 +212,7 @@ fn probabilities_of_a_chain_are_those_of_its_density_matrix() {
                         effects
                             .iter()
                             .enumerate()
-                            .fold(Array2::zeros((dims[site], dims[site])), |sum, (q, e)| sum + e * c(m[[o, q]], 0.0))
+                            .fold(Array2::zeros((d, d)), |sum, (q, e)| sum + e * c(m[[o, q]], 0.0))
                     }
                     _ => effects[o].clone(),
                 };
