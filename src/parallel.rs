@@ -225,6 +225,8 @@ pub(crate) fn each_with<T: Send, S>(tasks: Vec<T>, make: impl Fn() -> S + Sync, 
     }
     match STANDING.get() {
         Standing::AtWork => alone(tasks),
+        // To enter a pool costs microseconds, and one thread would do all of it.
+        Standing::Alone if rayon::current_num_threads() == 1 => alone(tasks),
         Standing::Alone => tasks.into_par_iter().with_max_len(1).for_each_init(&make, &work),
         Standing::Leads(team) => {
             let slots: Vec<Mutex<Option<T>>> = tasks.into_iter().map(|task| Mutex::new(Some(task))).collect();

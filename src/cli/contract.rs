@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -15,7 +15,8 @@ use super::training::on_signal;
 use crate::error::{Error, Result};
 use crate::io::{TensorData, load_equation, load_plan, load_sliced_sum, load_tensor_data, save_sliced_sum};
 use crate::network::{
-    Approximate, Budget, Compressed, CompressedPlan, Contracted, Contraction, Equation, Network, Plan, Planner,
+    Approximate, Budget, CompiledContraction, Compressed, CompressedPlan, Contracted, Contraction, Equation, Network,
+    Plan, Planner,
 };
 use crate::random::Seed;
 use crate::report::{SliceBar, Table, pattern_dot, pattern_svg, plan_dot, plan_svg};
@@ -75,6 +76,9 @@ pub(super) struct Contract {
     /// Do the first so many slices only, to see how fast they are; the value is that of these slices.
     #[arg(long, value_name = "N", conflicts_with = "plan_only")]
     slices: Option<u64>,
+    /// Contract so many times and tell the fastest: the first time pays for memory that the system has yet to give.
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["plan_only", "checkpoint", "max_bond"])]
+    repeat: usize,
     /// Store the sum over slices in this file as it grows, and when the program is stopped.
     #[arg(long, value_name = "FILE", conflicts_with = "plan_only")]
     checkpoint: Option<PathBuf>,
@@ -105,13 +109,21 @@ struct Value {
     seconds: f64,
 }
 
+/// Seconds to lay out memory and steps, and to contract the first time and the fastest.
+struct Took {
+    compile: f64,
+    first: f64,
+    best: f64,
+}
+
 /// A contraction, and how far it came.
 struct Done {
     value: Value,
     /// Slices done in all.
     slices: u64,
-    /// Multiplications done now, for slices.
+    /// Multiplications done in one go, for slices.
     multiplications: f64,
+    took: Took,
     interrupted: bool,
 }
 
@@ -160,6 +172,9 @@ impl Contract {
     pub fn run(self) -> Result<Exit> {
         if !(self.every >= 0.0 && self.every.is_finite()) {
             return Err(Error::setting("every", self.every, "give a number of seconds"));
+        }
+        if self.repeat == 0 {
+            return Err(Error::setting("repeat", 0, "give at least 1"));
         }
         if self.slices == Some(0) {
             return Err(Error::setting("slices", 0, "give at least 1"));
@@ -236,15 +251,53 @@ impl Contract {
         let network = task.network(Seed(self.seed))?;
         let budget = ceiling.map_or(Budget::unlimited(), |Bytes(bytes)| Budget::bytes(bytes));
         let contraction = Contraction::new(plan).budget(budget).slices(self.slices.unwrap_or(u64::MAX));
+        let start = Instant::now();
+        let compiled = contraction.compile(&network)?;
+        let mut took = Took { compile: start.elapsed().as_secs_f64(), first: 0.0, best: f64::INFINITY };
+        let stopped = on_signal()?;
+        let mut last = None;
+        for time in 0..self.repeat {
+            let start = Instant::now();
+            // A sum is needed to be stored, or to end before all slices are done.
+            let done = if plan.slices() == 1 && self.checkpoint.is_none() {
+                let result = compiled.run(&network)?;
+                (result, 1, compiled.multiplications(), start.elapsed().as_secs_f64())
+            } else {
+                self.summed(&compiled, &network, &stopped)?
+            };
+            if time == 0 {
+                took.first = done.3;
+            }
+            took.best = took.best.min(done.3);
+            last = Some(done);
+            if stopped.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        let Some((result, slices, multiplications, _)) = last else {
+            return Err(Error::setting("repeat", 0, "give at least 1"));
+        };
+        let wanted = self.slices.unwrap_or(u64::MAX).min(plan.slices());
+        let interrupted = stopped.load(Ordering::Relaxed) && slices < wanted;
+        let value = Value::new(&result, took.best)?;
+        Ok(Done { value, slices, multiplications, took, interrupted })
+    }
+
+    /// A sum over slices as far as it gets: its value, the slices it has, the multiplications and seconds it took.
+    fn summed<T: Scalar>(
+        &self,
+        compiled: &CompiledContraction<T>,
+        network: &Network<T>,
+        stopped: &AtomicBool,
+    ) -> Result<(Contracted<T>, u64, f64, f64)> {
         let mut sum = match &self.checkpoint {
             Some(file) if self.resume => load_sliced_sum(file)?,
-            _ => contraction.start(&network)?,
+            _ => compiled.start(network)?,
         };
-        let stopped = on_signal()?;
-        let bar = (plan.slices() > 1).then(|| SliceBar::stderr(sum.done(), sum.slices()));
+        let bar = (sum.slices() > 1).then(|| SliceBar::stderr(sum.done(), sum.slices()));
         let start = Instant::now();
         let mut stored = Instant::now();
-        contraction.advance(&network, &mut sum, &mut |sum| {
+        compiled.advance(network, &mut sum, &mut |sum| {
             if let Some(bar) = &bar {
                 bar.done(sum.done());
             }
@@ -261,9 +314,7 @@ impl Contract {
             save_sliced_sum(file, &sum)?;
         }
         let (done, multiplications) = (sum.done(), sum.multiplications());
-        let interrupted = stopped.load(Ordering::Relaxed) && !sum.is_complete();
-        let value = Value::new(&contraction.finish(&network, sum)?, seconds)?;
-        Ok(Done { value, slices: done, multiplications, interrupted })
+        Ok((compiled.finish(network, sum)?, done, multiplications, seconds))
     }
 
     /// Writes and draws the plan as far as that is asked for.
@@ -361,10 +412,12 @@ impl Contract {
                 "log2_write": number(cost.log2_write), "peak_bytes": plan.peak_bytes(kind), "slices": plan.slices(),
                 "log2_slices": number(cost.log2_slices), "log2_overhead": number(plan.log2_overhead()),
                 "plan_seconds": number(planned),
-                "seconds": number(planned + done.map_or(0.0, |done| done.value.seconds)),
+                "seconds": number(planned + done.map_or(0.0, |done| done.took.compile + done.took.first)),
             });
             task.tell_json(&mut json);
             if let Some(done) = done {
+                json["compile_seconds"] = number(done.took.compile);
+                json["first_seconds"] = number(done.took.first);
                 json["slices_done"] = done.slices.into();
                 json["gflops"] = number(done.gflops(kind));
                 done.value.tell_json(&mut json, kind);
@@ -384,6 +437,10 @@ impl Contract {
         }
         table.row(["seconds to plan".to_owned(), format!("{planned:.3}")]);
         if let Some(done) = done {
+            table.row(["seconds to lay out memory".to_owned(), format!("{:.4}", done.took.compile)]);
+            if self.repeat > 1 {
+                table.row(["seconds to contract at first".to_owned(), format!("{:.4}", done.took.first)]);
+            }
             table.row(["GFLOP/s".to_owned(), format!("{:.2}", done.gflops(kind))]);
             if done.slices < plan.slices() {
                 table.row(["slices done (the value is theirs)".to_owned(), done.slices.to_string()]);

@@ -12,7 +12,9 @@ mod eigh;
 mod functions;
 mod gemm;
 mod qr;
+mod scattered;
 mod svd;
+mod tile;
 mod truncation;
 mod wide;
 
@@ -25,6 +27,7 @@ pub use eigh::{Eigh, eigh};
 pub use functions::{cholesky, expm, lstsq, polar, solve, solve_right_adjoint};
 pub use gemm::{Op, gemm, gemm_parallel, gram, matmul};
 pub use qr::{lq, qr, triangle};
+pub(crate) use scattered::{LONGEST, Run, Scattered, largest_bits, multiply_scattered};
 pub use svd::{Svd, TruncatedSvd, singular_values, svd, truncated_svd};
 pub use truncation::{Cut, Truncation};
 pub use wide::{fetch, wide};

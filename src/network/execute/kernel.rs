@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
-use super::layout::{Action, Both, Gather, Home, Product, Run, Source};
+use super::layout::{Action, Both, Gather, Home, Product, Source};
 use crate::error::{Error, Result};
-use crate::linalg::{Op, gemm_parallel, wide};
-use crate::parallel::each;
+use crate::linalg::{Op, Run, Scattered, gemm_parallel, largest_bits, multiply_scattered, wide};
+use crate::parallel::{each, map};
 use crate::scalar::{Kind, Scalar};
 use crate::tensor::{Step, permuted};
 
@@ -21,6 +21,8 @@ const SMALL: usize = 256;
 const SPREAD: usize = 1 << 19;
 /// Pieces into which such a step is cut, whatever the number of threads.
 const PIECES: usize = 8;
+/// Rows of such a piece, if there are so many.
+const LINES: usize = 32;
 
 /// The memory that the steps of a slice see.
 pub(super) struct Memory<'a, T> {
@@ -93,9 +95,9 @@ impl<T: Scalar> Memory<'_, T> {
         let left = in_left.or_else(|| elsewhere(&product.left)).and_then(|a| a.get(left_shift..));
         let right = in_right.or_else(|| elsewhere(&product.right)).and_then(|b| b.get(right_shift..));
         let (Some(left), Some(right)) = (left, right) else { return Err(misplaced()) };
-        multiply(product, left, right, out)?;
+        let largest = multiply(product, left, right, out)?;
         let (l, r, value) = product.values;
-        let power = rescale(out).ok_or_else(|| Error::NotFinite {
+        let power = rescale_from(out, largest).ok_or_else(|| Error::NotFinite {
             what: format!("the result of step {} of a contraction", value.saturating_sub(leaves)),
         })?;
         self.exponents[value] = self.exponents[l] + self.exponents[r] + power;
@@ -234,7 +236,8 @@ pub(super) fn copy<T: Scalar>(from: &[T], loops: &[Run], out: &mut [T]) {
     }
 }
 
-fn multiply<T: Scalar>(product: &Product, left: &[T], right: &[T], out: &mut [T]) -> Result<()> {
+/// The products of a step; the largest part of any element of the result, as bits.
+fn multiply<T: Scalar>(product: &Product, left: &[T], right: &[T], out: &mut [T]) -> Result<u64> {
     let Product { m, k, n, .. } = *product;
     let each_one = m * k * n;
     // A pile of small products is spread over threads; a large one spreads by itself.
@@ -243,21 +246,80 @@ fn multiply<T: Scalar>(product: &Product, left: &[T], right: &[T], out: &mut [T]
             let below = out.len() / first.len;
             let group = first.len.div_ceil(PIECES);
             let tasks: Vec<_> = out.chunks_mut(group * below).enumerate().collect();
-            each(tasks, |(piece, out)| {
+            let found = map(tasks, |(piece, out)| {
                 let from = piece * group;
                 let part: Vec<Both> =
                     std::iter::once(Both { len: out.len() / below, ..*first }).chain(rest.iter().copied()).collect();
-                pile(product, &part, &left[from * first.left..], &right[from * first.right..], out);
+                pile(product, &part, &left[from * first.left..], &right[from * first.right..], out)
             });
+            found.into_iter().try_fold(0, |largest, found| Ok(largest.max(found?)))
         }
         _ => pile(product, &product.pile, left, right, out),
     }
-    Ok(())
+}
+
+/// One product of factors that are read where they lie, a large one by several threads.
+fn scattered<T: Scalar>(product: &Product, shape: &Scattered, left: &[T], right: &[T], out: &mut [T]) -> Result<u64> {
+    let conj = product.conj;
+    // The slowest index of the result: of the rows, if there is more than one.
+    let (by_rows, slowest) = match (shape.rows.first(), shape.cols.first()) {
+        (Some(run), _) if run.len > 1 => (true, Some(run)),
+        (_, run) => (false, run),
+    };
+    match slowest.filter(|run| run.len > 1 && out.len().saturating_mul(product.k) >= SPREAD) {
+        Some(&run) => {
+            let below = out.len() / run.len;
+            // Each piece gathers the right factor anew, for rows that are worth it.
+            let pieces = if by_rows {
+                (shape.rows.iter().map(|run| run.len).product::<usize>() / LINES).clamp(1, PIECES)
+            } else {
+                PIECES
+            };
+            let group = run.len.div_ceil(pieces);
+            let tasks: Vec<_> = out.chunks_mut(group * below).enumerate().collect();
+            let found = map(tasks, |(piece, out)| {
+                let part = |runs: &[Run]| {
+                    let rest = runs.iter().skip(1).copied();
+                    std::iter::once(Run { len: out.len() / below, ..run }).chain(rest).collect()
+                };
+                let mut shape = shape.clone();
+                let at = piece * group * run.stride;
+                let (left, right) = if by_rows {
+                    shape.rows = part(&shape.rows);
+                    (left.get(at..), Some(right))
+                } else {
+                    shape.cols = part(&shape.cols);
+                    (Some(left), right.get(at..))
+                };
+                multiply_scattered(&shape, left?, right?, conj, out)
+            });
+            found.into_iter().try_fold(0, |largest, found| Some(largest.max(found?))).ok_or_else(misplaced)
+        }
+        None => multiply_scattered(shape, left, right, conj, out).ok_or_else(misplaced),
+    }
 }
 
 /// The products of a pile, one after the other.
-fn pile<T: Scalar>(product: &Product, loops: &[Both], left: &[T], right: &[T], out: &mut [T]) {
+fn pile<T: Scalar>(product: &Product, loops: &[Both], left: &[T], right: &[T], out: &mut [T]) -> Result<u64> {
     let Product { m, k, n, .. } = *product;
+    if let Some(shape) = &product.scattered {
+        let mut blocks = out.chunks_exact_mut(m * n);
+        let mut largest = Ok(0);
+        pairs(loops, 0, 0, &mut |l, r| {
+            let Some(block) = blocks.next() else { return };
+            let (Some(a), Some(b)) = (left.get(l..), right.get(r..)) else {
+                largest = Err(misplaced());
+                return;
+            };
+            let found = scattered(product, shape, a, b, block);
+            match (&mut largest, found) {
+                (Ok(largest), Ok(found)) => *largest = (*largest).max(found),
+                (_, Err(error)) => largest = Err(error),
+                _ => {}
+            }
+        });
+        return largest;
+    }
     if m * k * n <= TINY || k == 1 {
         let (cl, cr) = product.conj;
         // Two loops without a test for the conjugate, and one with.
@@ -270,7 +332,7 @@ fn pile<T: Scalar>(product: &Product, loops: &[Both], left: &[T], right: &[T], o
                 || small(product, loops, left, right, out, |x| x, |y| y),
             );
         }
-        return;
+        return Ok(largest_bits(out));
     }
     let ((a_rows, a_cols), (b_rows, b_cols)) = (product.left_strides, product.right_strides);
     let op = |conj: bool| if conj { Op::Conj } else { Op::None };
@@ -283,6 +345,7 @@ fn pile<T: Scalar>(product: &Product, loops: &[Both], left: &[T], right: &[T], o
             gemm_parallel(T::one(), &a, op(product.conj.0), &b, op(product.conj.1), T::zero(), &mut c);
         }
     });
+    Ok(largest_bits(out))
 }
 
 /// Products that are too small for BLAS.
@@ -352,34 +415,35 @@ fn small<T: Scalar>(
 
 /// The power of two of the largest part of any element; `None` if one is not finite.
 pub(super) fn largest_power<T: Scalar>(elements: &[T]) -> Option<i32> {
-    // As bits without the sign, numbers are ordered as their moduli are, with infinity and NaN above all others.
-    match T::KIND {
-        Kind::F32 | Kind::C32 => {
-            let bits = wide(
-                #[inline(always)]
-                || bytemuck::cast_slice::<T, u32>(elements).iter().fold(0, |m, &b| m.max(b & (u32::MAX >> 1))),
-            );
-            let largest = f32::from_bits(bits);
-            largest.is_finite().then(|| if largest > 0.0 { f64::from(largest).log2().floor() as i32 } else { 0 })
+    power_of::<T>(largest_bits(elements))
+}
+
+/// The power of two of a number given by its bits without the sign, zero for zero; `None` if it is not finite.
+fn power_of<T: Scalar>(bits: u64) -> Option<i32> {
+    let single = matches!(T::KIND, Kind::F32 | Kind::C32);
+    let (exponent, infinite) = if single { (bits >> 23, 0xff) } else { (bits >> 52, 0x7ff) };
+    match exponent {
+        // Zero, or below the normal range.
+        0 if bits == 0 => Some(0),
+        0 => {
+            let value = if single { f64::from(f32::from_bits(bits as u32)) } else { f64::from_bits(bits) };
+            Some(value.log2().floor() as i32)
         }
-        Kind::F64 | Kind::C64 => {
-            let bits = wide(
-                #[inline(always)]
-                || {
-                    // Signed comparison, of which there are vectors.
-                    bytemuck::cast_slice::<T, i64>(elements).iter().fold(0, |m, &b| m.max(b & i64::MAX))
-                },
-            );
-            let largest = f64::from_bits(bits as u64);
-            largest.is_finite().then(|| if largest > 0.0 { largest.log2().floor() as i32 } else { 0 })
-        }
+        exponent if exponent >= infinite => None,
+        exponent => Some(exponent as i32 - (infinite as i32 >> 1)),
     }
 }
 
 /// Brings the largest element near one, unless it is near enough; the power of two that was taken out, or `None` if an
 /// element is not finite.
 pub(super) fn rescale<T: Scalar>(elements: &mut [T]) -> Option<i64> {
-    let power = largest_power(elements)?;
+    let largest = largest_bits(elements);
+    rescale_from(elements, largest)
+}
+
+/// [`rescale`] for elements of which the largest is known.
+fn rescale_from<T: Scalar>(elements: &mut [T], largest: u64) -> Option<i64> {
+    let power = power_of::<T>(largest)?;
     if power.abs() <= COMFORTABLE {
         return Some(0);
     }

@@ -7,6 +7,7 @@
 
 use super::arena::{Block, assign};
 use super::program::Program;
+use crate::linalg::{LONGEST, Run, Scattered};
 use crate::scalar::Kind;
 
 /// An index of a value and how far its values lie apart.
@@ -14,13 +15,6 @@ use crate::scalar::Kind;
 struct Axis {
     index: usize,
     stride: usize,
-}
-
-/// A loop over an index of one memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Run {
-    pub len: usize,
-    pub stride: usize,
 }
 
 /// A loop over an index of two memories.
@@ -76,6 +70,8 @@ pub(super) struct Product {
     pub n: usize,
     pub left_strides: (usize, usize),
     pub right_strides: (usize, usize),
+    /// Where the elements are, if the factors are read where they lie.
+    pub scattered: Option<Box<Scattered>>,
     /// The values, for their exponents.
     pub values: (usize, usize, usize),
 }
@@ -158,6 +154,13 @@ struct Reading {
     cols: Run,
 }
 
+/// An operand as a step reads it that needs no matrix.
+struct Loose {
+    pile: Vec<usize>,
+    rows: Vec<Run>,
+    cols: Vec<Run>,
+}
+
 struct Layout<'a> {
     program: &'a Program,
     dims: Vec<u64>,
@@ -225,6 +228,50 @@ impl Compiled {
 
 fn product_of(dims: &[u64], indices: impl IntoIterator<Item = usize>) -> u64 {
     indices.into_iter().fold(1_u64, |product, i| product.saturating_mul(dims[i]))
+}
+
+/// Loops, the first slowest, with neighbours that memory lets count as one put together.
+fn merged(loops: impl IntoIterator<Item = Run>) -> Vec<Run> {
+    let mut merged: Vec<Run> = Vec::new();
+    for run in loops {
+        match merged.last_mut() {
+            Some(last) if last.stride == run.len.saturating_mul(run.stride) => {
+                *last = Run { len: last.len.saturating_mul(run.len), ..run };
+            }
+            _ => merged.push(run),
+        }
+    }
+    merged
+}
+
+/// The places of all values of some indices.
+fn places(loops: &[Run]) -> Vec<usize> {
+    loops.iter().fold(vec![0], |places, run| {
+        places.iter().flat_map(|&at| (0..run.len).map(move |i| at + i * run.stride)).collect()
+    })
+}
+
+/// Multiplications up to which a product is not worth the preparations of BLAS.
+const LIGHT: usize = 1 << 20;
+/// Multiplications up to which those of a pile are plain loops.
+const PILED: usize = 64;
+/// Multiplications from which a product with a vector goes through a matrix in the order of memory.
+const LONG: usize = 1 << 12;
+/// The least dimension up to which to copy a factor costs more than BLAS gains.
+const COPIED: usize = 64;
+/// The least dimension up to which a product is bound by memory.
+const THIN: usize = 16;
+
+/// Whether a product reads its factors where they lie, whatever the order; else they are matrices for BLAS.
+fn loosely(m: usize, k: usize, n: usize, piled: bool, as_matrices: impl Fn() -> bool) -> bool {
+    let work = m.saturating_mul(k).saturating_mul(n);
+    if k > LONGEST || work == usize::MAX || (piled && work <= PILED) {
+        return false;
+    }
+    if m.min(n) == 1 && work > LONG {
+        return !as_matrices();
+    }
+    work <= LIGHT || k <= THIN || m.min(n) <= THIN || (m.min(n).min(2 * k) <= COPIED && !as_matrices())
 }
 
 impl<'a> Layout<'a> {
@@ -351,9 +398,39 @@ impl<'a> Layout<'a> {
             self.sort(right.value, &mut frees[1]);
         }
         let once = self.hoist && !self.varies[out];
-        let (left_spot, left_read) = self.ready(left.value, &pile, &frees[0], &summed, &lone[0], once);
-        let (right_spot, right_read) = self.ready(right.value, &pile, &summed, &frees[1], &lone[1], once);
-        let (m, k, n) = (left_read.rows.len, left_read.cols.len, right_read.cols.len);
+        let length = |indices: &[usize]| indices.iter().fold(1_usize, |n, &i| n.saturating_mul(self.len_of(i)));
+        let (m, k, n) = (length(&frees[0]), length(&summed), length(&frees[1]));
+        let as_matrices = |this: &Self| {
+            this.read(left.value, &pile, &frees[0], &summed).is_some()
+                && this.read(right.value, &pile, &summed, &frees[1]).is_some()
+        };
+        let loose = loosely(m, k, n, !pile.is_empty(), || as_matrices(self));
+        let left_spot;
+        let right_spot;
+        let (left_pile, right_pile);
+        let (mut left_strides, mut right_strides) = ((0, 0), (0, 0));
+        let mut scattered = None;
+        if loose {
+            let (spot, a) = self.loose(left.value, &pile, &frees[0], &summed, &lone[0], once);
+            left_spot = spot;
+            let (spot, b) = self.loose(right.value, &pile, &summed, &frees[1], &lone[1], once);
+            right_spot = spot;
+            (left_pile, right_pile) = (a.pile, b.pile);
+            // A vector is made along its elements, whichever factor they come from.
+            let (rows, left, right, cols) =
+                if n == 1 { (b.cols, b.rows, a.cols, a.rows) } else { (a.rows, a.cols, b.rows, b.cols) };
+            let shape = Scattered { rows, cols, left: places(&left), right: places(&right) };
+            scattered = Some(Box::new(shape));
+        } else {
+            let (spot, a) = self.ready(left.value, &pile, &frees[0], &summed, &lone[0], once);
+            left_spot = spot;
+            let (spot, b) = self.ready(right.value, &pile, &summed, &frees[1], &lone[1], once);
+            right_spot = spot;
+            (left_pile, right_pile) = (a.pile, b.pile);
+            left_strides = (a.rows.stride, a.cols.stride);
+            right_strides = (b.rows.stride, b.cols.stride);
+        }
+        let turned = loose && n == 1;
         let order: Vec<usize> = [pile.as_slice(), &frees[0], &frees[1]].concat();
         let len = product_of(&self.dims, order.iter().copied());
         self.fits &= len < isize::MAX as u64;
@@ -368,7 +445,7 @@ impl<'a> Layout<'a> {
         self.laid.push(Laid { axes, shifts: Vec::new(), block: Some(block), len });
         let mut loops: Vec<Both> = Vec::new();
         for (place, &i) in pile.iter().enumerate() {
-            let next = Both { len: self.len_of(i), left: left_read.pile[place], right: right_read.pile[place] };
+            let next = Both { len: self.len_of(i), left: left_pile[place], right: right_pile[place] };
             match loops.last_mut() {
                 Some(last)
                     if last.left == next.left.saturating_mul(next.len)
@@ -378,6 +455,12 @@ impl<'a> Layout<'a> {
                 }
                 _ => loops.push(next),
             }
+        }
+        let (mut left_spot, mut right_spot) = (left_spot, right_spot);
+        if turned {
+            std::mem::swap(&mut left, &mut right);
+            std::mem::swap(&mut left_spot, &mut right_spot);
+            loops.iter_mut().for_each(|run| std::mem::swap(&mut run.left, &mut run.right));
         }
         let product = Product {
             left: NOWHERE,
@@ -389,8 +472,9 @@ impl<'a> Layout<'a> {
             m,
             k,
             n,
-            left_strides: (left_read.rows.stride, left_read.cols.stride),
-            right_strides: (right_read.rows.stride, right_read.cols.stride),
+            left_strides,
+            right_strides,
+            scattered,
             values: (left.value, right.value, out),
         };
         let draft = Draft::Product { left: left_spot, right: right_spot, to: block, product: Box::new(product) };
@@ -508,17 +592,7 @@ impl<'a> Layout<'a> {
         let slot_dim = |slot: usize| usize::try_from(slot_dims[slot]).unwrap_or(usize::MAX);
         loops.extend(shifts.iter().map(|&(slot, stride)| Run { len: slot_dim(slot), stride }));
         loops.extend(pile.iter().chain(slow).chain(fast).map(|&i| Run { len: self.len_of(i), stride: stride(i) }));
-        // Neighbours that memory lets count as one.
-        let mut merged: Vec<Run> = Vec::with_capacity(loops.len());
-        for run in loops {
-            match merged.last_mut() {
-                Some(last) if last.stride == run.len.saturating_mul(run.stride) => {
-                    *last = Run { len: last.len.saturating_mul(run.len), ..run };
-                }
-                _ => merged.push(run),
-            }
-        }
-        let loops = merged;
+        let loops = merged(loops);
         let sums = lone.iter().map(|&i| Run { len: self.len_of(i), stride: stride(i) }).collect();
         let len = loops.iter().fold(1_u64, |product, run| product.saturating_mul(run.len as u64));
         self.fits &= len < isize::MAX as u64;
@@ -550,6 +624,31 @@ impl<'a> Layout<'a> {
         self.act(Draft::Gather { from, to, loops, sums, len }, here);
         self.touch(to, once);
         (Spot { block: Some(to), leaf, len, shifts: new_shifts }, reading)
+    }
+
+    /// An operand whose elements are read where they lie, copied only where indices are summed on it alone.
+    fn loose(
+        &mut self,
+        value: usize,
+        pile: &[usize],
+        rows: &[usize],
+        cols: &[usize],
+        lone: &[usize],
+        once: bool,
+    ) -> (Spot, Loose) {
+        if !lone.is_empty() {
+            let (spot, reading) = self.ready(value, pile, rows, cols, lone, once);
+            return (spot, Loose { pile: reading.pile, rows: vec![reading.rows], cols: vec![reading.cols] });
+        }
+        let laid = self.laid[value].clone();
+        let stride = |i: usize| laid.axes.iter().find(|axis| axis.index == i).map_or(1, |axis| axis.stride);
+        let runs = |indices: &[usize]| merged(indices.iter().map(|&i| Run { len: self.len_of(i), stride: stride(i) }));
+        let reading = Loose { pile: pile.iter().map(|&i| stride(i)).collect(), rows: runs(rows), cols: runs(cols) };
+        if let Some(block) = laid.block {
+            self.touch(block, once);
+        }
+        let leaf = value.min(self.program.leaves);
+        (Spot { block: laid.block, leaf, len: laid.len, shifts: laid.shifts }, reading)
     }
 
     fn now(&self, once: bool) -> usize {

@@ -5,18 +5,22 @@
 
 mod arena;
 mod budget;
+mod compiled;
 mod contraction;
 mod kernel;
 mod layout;
+mod leaves;
 mod pairwise;
+mod prepared;
 mod program;
 mod sliced;
+mod worker;
 
 pub use budget::Budget;
-pub(super) use contraction::peak_elements;
-pub(super) use contraction::same_contraction;
+pub use compiled::CompiledContraction;
 pub use contraction::{Contraction, SliceObserver};
 pub(super) use pairwise::{Scaled, join, rescaled, summed};
+pub(super) use prepared::{peak_elements, same_contraction};
 pub(crate) use sliced::Accumulator;
 pub use sliced::SlicedSum;
 

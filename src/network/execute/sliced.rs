@@ -2,6 +2,7 @@
 
 use super::kernel;
 use crate::error::{Error, Result};
+use crate::memory::ask_for_large_pages;
 use crate::scalar::Scalar;
 
 /// A sum over slices that is being made: the slices are added in a fixed order, so what has been added is the first so
@@ -93,10 +94,12 @@ fn power_of_two<T: Scalar>(exponent: i64) -> T {
 
 /// Zeros, or an error where the system refuses the memory.
 pub(super) fn zeros<T: Scalar>(len: usize) -> Result<Vec<T>> {
-    bytemuck::allocation::try_zeroed_vec(len).map_err(|()| Error::Memory {
+    let mut zeros = bytemuck::allocation::try_zeroed_vec(len).map_err(|()| Error::Memory {
         what: "the intermediates of a contraction".into(),
         needed: (len as u64).saturating_mul(T::KIND.bytes() as u64),
         ceiling: isize::MAX as u64,
         way_out: "the system refused them: slice more indices".into(),
-    })
+    })?;
+    ask_for_large_pages(&mut zeros);
+    Ok(zeros)
 }
