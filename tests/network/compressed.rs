@@ -242,7 +242,8 @@ fn the_cubic_ising_model_is_near_exact_contraction() {
     for (bond, limit) in [(4, 3e-3), (8, 2e-5), (16, 5e-7)] {
         let found = compressed(&network, &Compressed::new(bond));
         let error = (found.scalar().unwrap().ln_abs() / expected - 1.0).abs();
-        assert!(error < limit && error * expected < found.error, "{bond}: {error}, {}", found.error);
+        // Where next to nothing is cut, both are rounding.
+        assert!(error < limit && error * expected < found.error + 1e-12, "{bond}: {error}, {}", found.error);
     }
 }
 
