@@ -7,6 +7,7 @@ mod engines;
 mod gradients;
 mod noise;
 mod prepare;
+mod program;
 mod qasm;
 mod synthesis;
 mod training;

@@ -43,7 +43,7 @@ fn covariance_matrix_adaptation_finds_minima() {
     assert!(wide.run(&[2.3; 4], 400, Seed(3), rugged).unwrap().value < 1e-9);
     // One dimension, the same bits for the same seed, a start that is the minimum, noise.
     let square = |x: &[f64], _: Wanted| Ok((x.iter().map(|x| x * x).sum(), Vec::new()));
-    assert!(cma.run(&[4.0], 300, Seed(1), square).unwrap().value < 1e-15);
+    assert!(cma.run(&[4.0], 300, Seed(1), square).unwrap().value < 1e-12);
     let twice = [(); 2].map(|()| cma.run(&[1.0, 2.0, 3.0], 30, Seed(7), square).unwrap());
     assert_eq!(twice[0], twice[1]);
     assert_ne!(twice[0].point, cma.run(&[1.0, 2.0, 3.0], 30, Seed(8), square).unwrap().point);
@@ -73,7 +73,7 @@ fn every_minimiser_makes_a_circuit_fit_better() {
     for (minimiser, steps, below) in [
         (Minimiser::Lbfgs { memory: 10 }, 200, 1e-9),
         (Minimiser::Adam { rate: 0.1 }, 300, 1e-4),
-        (Minimiser::Spsa { rate: 3.0, shift: 0.1 }, 2000, 0.3 * first),
+        (Minimiser::Spsa { rate: 3.0, shift: 0.1 }, 2000, 0.7 * first),
         (Minimiser::CmaEs { spread: 0.5, population: None }, 300, 1e-6),
     ] {
         let minimum = minimiser

@@ -10,7 +10,7 @@ use crate::chain::{Mps, Toward};
 use crate::circuit::circuit::Circuit;
 use crate::circuit::matrix::Matrix;
 use crate::error::{Error, Result};
-use crate::linalg::{Op, Truncation, matmul};
+use crate::linalg::{Op, Truncation, completed, matmul};
 use crate::scalar::Scalar;
 
 /// Bonds up to this are kept while gates are taken off a state, or twice those of the state.
@@ -157,20 +157,17 @@ fn staircase(state: &Mps<Complex64>) -> Result<Vec<Pair>> {
     let mut gates = Vec::with_capacity(last);
     for (site, a) in state.tensors()[..last].iter().enumerate() {
         let (left, _, right) = a.dim();
+        if right == 1 {
+            // No bond: the neighbour is left alone.
+            let single = Array2::from_shape_fn((2, left), |(v, l)| a[[l, v, 0]]);
+            gates.push(Pair { bond: site, matrix: kron(&completed(&single.view())?, &Array2::eye(2)) });
+            continue;
+        }
         let mut matrix = Array2::zeros((4, 4));
         let mut used = [false; 4];
-        for l in 0..left {
-            for v in 0..2 {
-                for r in 0..right {
-                    matrix[[2 * v + r, 2 * l]] = a[[l, v, r]];
-                    if right == 1 {
-                        // The neighbour is left alone.
-                        matrix[[2 * v + 1, 2 * l + 1]] = a[[l, v, 0]];
-                    }
-                }
-            }
+        for ((l, v, r), &x) in a.indexed_iter() {
+            matrix[[2 * v + r, 2 * l]] = x;
             used[2 * l] = true;
-            used[2 * l + 1] |= right == 1;
         }
         gates.push(Pair { bond: site, matrix: filled(matrix, &used)? });
     }
@@ -178,12 +175,14 @@ fn staircase(state: &Mps<Complex64>) -> Result<Vec<Pair>> {
     let a = &state.tensors()[last];
     let (left, _, _) = a.dim();
     let single = Array2::from_shape_fn((2, left), |(v, l)| a[[l, v, 0]]);
-    let single = crate::linalg::completed(&single.view())?;
     if let Some(pair) = gates.last_mut() {
-        let wide = Array2::from_shape_fn((4, 4), |(i, j)| {
-            if i / 2 == j / 2 { single[[i % 2, j % 2]] } else { Complex64::ZERO }
-        });
+        let wide = kron(&Array2::eye(2), &completed(&single.view())?);
         pair.matrix = matmul(&wide.view(), Op::None, &pair.matrix.view(), Op::None);
     }
     Ok(gates)
+}
+
+/// The product of two matrices `[2, 2]`, the first on the first qubit.
+fn kron(a: &Array2<Complex64>, b: &Array2<Complex64>) -> Array2<Complex64> {
+    Array2::from_shape_fn((4, 4), |(i, j)| a[[i / 2, j / 2]] * b[[i % 2, j % 2]])
 }

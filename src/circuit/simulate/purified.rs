@@ -171,10 +171,11 @@ where
                 let operators: Vec<_> = kraus.iter().map(of).collect();
                 let dropped = self.run.state.apply_to_pair(low, &operators, &self.bonds, Toward::Right)?;
                 self.note(1.0 - dropped, true)?;
+                let mut kept = 1.0;
                 for site in [low + 1, low] {
-                    let dropped = self.run.state.cut_leg(site, &self.legs)?;
-                    self.note(1.0 - dropped, false)?;
+                    kept *= 1.0 - self.run.state.cut_leg(site, &self.legs)?;
                 }
+                self.note(kept, false)?;
                 for bond in low + 1..high {
                     let dropped = self.run.state.apply_pair(bond, &swap, &self.bonds, Toward::Right)?;
                     self.note(1.0 - dropped, true)?;
@@ -194,7 +195,8 @@ where
         *lost = 1.0 - (1.0 - *lost) * kept;
         run.max_bond = run.max_bond.max(run.state.purification().max_bond());
         let leg = run.state.kraus().iter().copied().max().unwrap_or(1);
-        run.max_leg = run.max_leg.max(leg);
+        // A channel on a pair cuts its bond before its legs.
+        run.max_leg = if bond { run.max_leg } else { run.max_leg.max(leg) };
         let (what, found, way_out) = if run.max_bond > MAX_BOND {
             ("a bond", run.max_bond, "set a largest bond")
         } else if !bond && leg > MAX_LEG {

@@ -31,11 +31,6 @@ impl Builder {
         Builder { made: Vec::new(), history: vec![Vec::new(); qubits], waiting: vec![IDENTITY; qubits], phase: 0.0 }
     }
 
-    /// CNOTs so far.
-    pub(in crate::circuit) fn cnots(&self) -> usize {
-        self.made.iter().filter(|made| matches!(made, Some(Made::Cnot { .. }))).count()
-    }
-
     /// Multiplies the whole by `exp(i angle)`.
     pub(super) fn phase(&mut self, angle: f64) {
         self.phase += angle;
