@@ -369,7 +369,7 @@ fn most_bond(dims: &[usize], purification: usize) -> usize {
 /// Repetitions in a file, if it is of the same run.
 fn stored(path: &Path, key: &serde_json::Value) -> Result<Vec<Replica>> {
     let fault = |what: &str| Error::Format { what: what.into() }.at(Place::File(path.into()));
-    let file = crate::io::read_text(path)?;
+    let file = crate::io::circuit::text(path)?;
     let value: serde_json::Value =
         serde_json::from_str(&file).map_err(|_| fault("not a file of repetitions; give another name"))?;
     if value.get("run") != Some(key) {
