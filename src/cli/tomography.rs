@@ -3,6 +3,7 @@
 mod compare;
 mod convert;
 mod fit;
+mod process;
 mod simulate;
 
 use std::path::{Path, PathBuf};
@@ -10,10 +11,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::Exit;
-use crate::circuit::Statevector;
+use crate::circuit::{DensityMatrix, Statevector};
 use crate::data::{DenseState, read_dense_state, read_real_matrices, read_shots};
 use crate::error::{Error, Place, Result};
-use crate::io::{load_circuit, load_lpdo};
+use crate::io::{load_circuit, load_lpdo, load_noise};
+use crate::tomography::density::dense_dimension;
 use crate::tomography::{Lpdo, Readout, Shots};
 
 #[derive(Debug, Args)]
@@ -32,6 +34,8 @@ enum Command {
     Fit(Box<fit::Fit>),
     /// Several fits to the same records in one table.
     Compare(compare::Compare),
+    /// Channels: records of them and fits.
+    Process(Box<process::ProcessCommand>),
 }
 
 impl Tomography {
@@ -41,6 +45,7 @@ impl Tomography {
             Command::Simulate(command) => command.run(),
             Command::Fit(command) => command.run(),
             Command::Compare(command) => command.run(),
+            Command::Process(command) => command.run(),
         }
     }
 }
@@ -133,4 +138,18 @@ fn state(path: &Path, dims: Option<&[usize]>) -> Result<Lpdo> {
         }
         DenseState::Matrix(m) => Lpdo::from_density(&m, &dims).map_err(place),
     }
+}
+
+/// The state at the end of a circuit with noise after its gates.
+fn noisy_state(path: &Path, noise: &Path) -> Result<Lpdo> {
+    if !matches!(path.extension().and_then(|e| e.to_str()), Some("qasm" | "qsim")) {
+        return Err(Error::setting("noise", "given", "noise follows the gates of a circuit (.qasm, .qsim)"));
+    }
+    let circuit = load_noise(noise)?.applied(&load_circuit(path)?)?;
+    let n = circuit.num_qubits();
+    let dims = vec![2; n];
+    let d = dense_dimension(&dims)?;
+    let rho = DensityMatrix::<f64>::new().state(&circuit)?;
+    let rho = ndarray::Array2::from_shape_fn((d, d), |(i, j)| rho.get(i, j));
+    Lpdo::from_density(&rho, &dims).map_err(|e| e.at(Place::File(path.into())))
 }

@@ -27,9 +27,9 @@ pub use checkpoint::{CheckpointKeeper, checkpoint_from_bytes, load_checkpoint, s
 pub(crate) use circuit::text as read_text;
 pub use circuit::{load_circuit, load_noise};
 pub use extra::Extra;
-pub use lpdo::{load_lpdo, save_lpdo};
+pub use lpdo::{load_lpdo, load_process, save_lpdo, save_process};
 pub use model::{load_model, model_from_bytes, save_model};
 pub use network::{load_equation, load_plan};
-pub use shots::write_shots;
+pub use shots::{write_process_shots, write_shots};
 pub use sliced_sum::{load_sliced_sum, save_sliced_sum, sliced_sum_from_bytes};
 pub use tensors::{TensorData, load_tensor_data, tensor_data_from_bytes};

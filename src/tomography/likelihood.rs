@@ -123,7 +123,7 @@ pub(super) fn log_probabilities(sites: &Sites, data: &Compiled) -> Vec<f64> {
 }
 
 /// `ln tr rho` and its derivative.
-fn norm(sites: &Sites) -> (f64, Vec<Array3<C>>) {
+pub(super) fn norm(sites: &Sites) -> (f64, Vec<Array3<C>>) {
     let mut lefts = vec![vec![ONE]];
     let mut ln = 0.0;
     for a in &sites.tensors {

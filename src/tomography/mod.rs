@@ -12,11 +12,15 @@ mod compiled;
 mod dense;
 pub mod density;
 mod estimate;
+mod few_sites;
 mod goodness;
 mod likelihood;
 mod measurement;
+mod objective;
 mod observables;
 mod optimise;
+mod preservation;
+mod process;
 mod products;
 mod readout;
 mod shadows;
@@ -32,6 +36,10 @@ pub use estimate::{Estimate, Estimator, quantities};
 pub use goodness::{Goodness, Residual, goodness};
 pub use measurement::{MAX_OUTCOMES, Measurement, Povm};
 pub use observables::{block_entropies, correlations, expectation};
+pub use process::{
+    DenseProcessFit, Process, ProcessFit, ProcessSettings, ProcessShots, fit_process, fit_process_dense, process_nll,
+    simulate_process,
+};
 pub use readout::Readout;
 pub use shadows::{ShadowEstimate, Shadows};
 pub use shots::{Collector, MAX_SITES, Shots};
