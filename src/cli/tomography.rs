@@ -3,6 +3,7 @@
 mod compare;
 mod convert;
 mod fit;
+mod next;
 mod process;
 mod simulate;
 
@@ -34,6 +35,8 @@ enum Command {
     Fit(Box<fit::Fit>),
     /// Several fits to the same records in one table.
     Compare(compare::Compare),
+    /// Which settings would tell the most.
+    Next(next::Next),
     /// Channels: records of them and fits.
     Process(Box<process::ProcessCommand>),
 }
@@ -45,6 +48,7 @@ impl Tomography {
             Command::Simulate(command) => command.run(),
             Command::Fit(command) => command.run(),
             Command::Compare(command) => command.run(),
+            Command::Next(command) => command.run(),
             Command::Process(command) => command.run(),
         }
     }

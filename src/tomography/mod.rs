@@ -16,6 +16,7 @@ mod few_sites;
 mod goodness;
 mod likelihood;
 mod measurement;
+mod next;
 mod objective;
 mod observables;
 mod optimise;
@@ -35,6 +36,7 @@ pub use dense::{DENSE_FIT_LIMIT, DenseFit, DenseMethod, fit_dense};
 pub use estimate::{Estimate, Estimator, quantities};
 pub use goodness::{Goodness, Residual, goodness};
 pub use measurement::{MAX_OUTCOMES, Measurement, Povm};
+pub use next::{NextSetting, next_settings};
 pub use observables::{block_entropies, correlations, expectation};
 pub use process::{
     DenseProcessFit, Process, ProcessFit, ProcessSettings, ProcessShots, fit_process, fit_process_dense, process_nll,
