@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 
 use super::Exit;
 use crate::circuit::{DensityMatrix, Statevector};
-use crate::data::{DenseState, read_dense_state, read_real_matrices, read_shots};
+use crate::data::{DenseState, Records, read_dense_state, read_real_matrices, read_shots};
 use crate::error::{Error, Place, Result};
 use crate::io::{load_circuit, load_lpdo, load_noise};
 use crate::tomography::density::dense_dimension;
@@ -66,7 +66,11 @@ struct RecordsFrom {
 
 impl RecordsFrom {
     fn read(&self) -> Result<Shots> {
-        read_shots(&self.shots, self.bases.as_deref())?.choose(None)
+        self.all()?.choose(None)
+    }
+
+    fn all(&self) -> Result<Records> {
+        read_shots(&self.shots, self.bases.as_deref())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Error bars: the same fit to records drawn anew.
 
-use super::estimate::{Estimate, Estimator, quantities};
+use super::estimate::{Estimate, Estimator, Questions, quantities};
 use super::shots::Shots;
 use super::simulate::{Noise, Settings, simulate};
 use super::state::Lpdo;
@@ -53,14 +53,14 @@ impl Bootstrap {
         estimator: &Estimator,
         estimate: &Estimate,
         shots: &Shots,
-        target: Option<&Lpdo>,
+        asked: &Questions,
         seed: Seed,
         from: u64,
         count: u64,
     ) -> Result<Vec<Replica>> {
         let states = self.states(estimator, estimate, shots, seed, from, count)?;
         let told = (from..).zip(states).map(|(number, state)| {
-            let values = quantities(&state, target)?.into_iter().map(|(_, v)| v).collect();
+            let values = quantities(&state, asked)?.into_iter().map(|(_, v)| v).collect();
             Ok(Replica { number, values })
         });
         told.collect()

@@ -309,7 +309,13 @@ pub fn nll(state: &Lpdo, shots: &Shots, readout: Option<&Readout>) -> Result<f64
     Ok(-lns.iter().zip(shots.counts()).map(|(ln, &c)| c as f64 / total * ln).sum::<f64>())
 }
 
-/// The bond among `bonds` whose fit to part of the shots predicts the held-out rest best, with the held-out losses.
+/// Shots up to which several divisions into training and held-out shots are averaged over, as one decides by chance.
+const FEW_SHOTS: u64 = 5000;
+/// So many divisions.
+const DIVISIONS: u64 = 5;
+
+/// The bond among `bonds` whose fit to part of the shots predicts the held-out rest best, with the held-out losses: the mean over five
+/// random divisions up to 5000 shots, that of one division beyond.
 ///
 /// Tried in order; the search ends after two that are no better than the best.
 ///
@@ -322,13 +328,23 @@ pub fn choose_bond(
     held_out: f64,
     watch: &mut dyn FnMut(usize, f64) -> bool,
 ) -> Result<(usize, Vec<(usize, f64)>)> {
-    let (train, valid) = shots.split(held_out, settings.seed)?;
+    let several = if shots.total() <= FEW_SHOTS { DIVISIONS } else { 1 };
+    let division = |number: u64| {
+        let seed = if number == 0 { settings.seed } else { settings.seed.derive("division", number) };
+        shots.split(held_out, seed)
+    };
+    let divisions = (0..several).map(division).collect::<Result<Vec<_>>>()?;
     let mut tried: Vec<(usize, f64)> = Vec::new();
     let mut best: Option<(usize, f64)> = None;
     let mut worse = 0;
     for &bond in bonds {
-        let fit = fit_chain(&train, &ChainSettings { bond, ..settings.clone() }, None, &mut |_| true)?;
-        let held = nll(&fit.state, &valid, settings.readout.as_ref())?;
+        let settings = ChainSettings { bond, ..settings.clone() };
+        let losses = crate::parallel::map(divisions.iter().collect(), |(train, valid): &(Shots, Shots)| {
+            let fit = fit_chain(train, &settings, None, &mut |_| true)?;
+            nll(&fit.state, valid, settings.readout.as_ref())
+        });
+        let losses = losses.into_iter().collect::<Result<Vec<f64>>>()?;
+        let held = losses.iter().sum::<f64>() / several as f64;
         tried.push((bond, held));
         if best.is_none_or(|b| held < b.1 - 1e-6) {
             best = Some((bond, held));

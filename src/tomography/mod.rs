@@ -33,11 +33,11 @@ mod sweep;
 pub use bootstrap::{Bootstrap, Replica, Spread, spreads};
 pub use chain_fit::{ChainFit, ChainSettings, Optimiser, choose_bond, fit_chain, log_likelihoods, nll};
 pub use dense::{DENSE_FIT_LIMIT, DenseFit, DenseMethod, fit_dense};
-pub use estimate::{Estimate, Estimator, quantities};
+pub use estimate::{Estimate, Estimator, Questions, quantities};
 pub use goodness::{Goodness, Residual, goodness};
 pub use measurement::{MAX_OUTCOMES, Measurement, Povm};
 pub use next::{NextSetting, next_settings};
-pub use observables::{block_entropies, correlations, expectation};
+pub use observables::{block_entropies, correlations, expectation, pauli_sum};
 pub use process::{
     DenseProcessFit, Process, ProcessFit, ProcessSettings, ProcessShots, fit_process, fit_process_dense, process_nll,
     simulate_process,

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::{Detector, Exit, RecordsFrom, state};
+use crate::circuit::PauliSum;
 use crate::cli::output::{folder, number, print, print_json, writable, write_text};
 use crate::cli::training::on_signal;
 use crate::error::{Error, Place, Result};
@@ -15,8 +16,8 @@ use crate::io::{Extra, load_lpdo, save_lpdo};
 use crate::random::Seed;
 use crate::report::{Chart, Table, city_plot, heat_map, line_chart};
 use crate::tomography::{
-    Bootstrap, ChainSettings, DENSE_FIT_LIMIT, DenseMethod, Estimate, Estimator, Goodness, Lpdo, Optimiser, Replica,
-    Shots, choose_bond, goodness, nll, quantities, spreads,
+    Bootstrap, ChainSettings, DENSE_FIT_LIMIT, DenseMethod, Estimate, Estimator, Goodness, Lpdo, Optimiser, Questions,
+    Replica, Shots, choose_bond, goodness, nll, quantities, spreads,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
@@ -108,6 +109,9 @@ pub(super) struct Fit {
     /// The state that was meant: a model, a circuit, a vector or density matrix (.npy, .json, text in columns).
     #[arg(long, value_name = "FILE")]
     target: Option<PathBuf>,
+    /// A sum of Pauli operators whose value is told, as 'Z0 Z1 - 0.5*X2'; may be given many times.
+    #[arg(long, value_name = "SUM", allow_hyphen_values = true)]
+    observable: Vec<String>,
     #[command(flatten)]
     detector: Detector,
     /// Error bars from so many repetitions.
@@ -153,6 +157,12 @@ impl Fit {
             let error = Error::shape("the target: levels of the sites", target.dims(), shots.dims());
             return Err(error.at(Place::File(path.clone())));
         }
+        let read = |text: &String| text.parse::<PauliSum>();
+        let observables = self.observable.iter().map(read).collect::<Result<Vec<_>>>()?;
+        if let Some(wide) = observables.iter().find(|o| o.qubits() > shots.sites()) {
+            return Err(Error::setting("observable", wide, format!("the records have {} sites", shots.sites())));
+        }
+        let asked = Questions { target: target.as_ref(), observables: &observables };
         let start = self.start.as_deref().map(|path| load_lpdo(path).map(|s| s.0)).transpose()?;
         let stopped = on_signal()?;
         let clock = Instant::now();
@@ -191,12 +201,11 @@ impl Fit {
             extra.other.insert("nll".into(), number(estimate.nll));
             save_lpdo(out, &estimate.state, &extra)?;
         }
-        let values = quantities(&estimate.state, target.as_ref())?;
+        let values = quantities(&estimate.state, &asked)?;
         let good = goodness(&estimate.state, &shots, estimate.parameters, estimator.readout())?;
         let mut replicas = Vec::new();
         if self.bootstrap > 0 {
-            replicas =
-                self.repeat(&estimator, &estimate, &shots, target.as_ref(), &mut || stopped.load(Ordering::Relaxed))?;
+            replicas = self.repeat(&estimator, &estimate, &shots, &asked, &mut || stopped.load(Ordering::Relaxed))?;
             if (replicas.len() as u64) < self.bootstrap {
                 warnings.push(format!("interrupted after {} of {} repetitions", replicas.len(), self.bootstrap));
             }
@@ -246,7 +255,7 @@ impl Fit {
         estimator: &Estimator,
         estimate: &Estimate,
         shots: &Shots,
-        target: Option<&Lpdo>,
+        asked: &Questions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<Replica>> {
         let kind = match self.bootstrap_kind {
@@ -254,7 +263,7 @@ impl Fit {
             BootstrapName::Resampling => Bootstrap::Resampling,
         };
         // What a repetition depends on: files of another run are not gone on with.
-        let names: Vec<String> = quantities(&estimate.state, target)?.into_iter().map(|q| q.0).collect();
+        let names: Vec<String> = quantities(&estimate.state, asked)?.into_iter().map(|q| q.0).collect();
         let key = json!({ "version": 1, "kind": kind, "seed": self.seed, "nll": number(estimate.nll), "shots": shots.total(), "names": names });
         let mut replicas: Vec<Replica> = Vec::new();
         if let Some(path) = self.bootstrap_file.as_deref().filter(|p| p.exists()) {
@@ -264,7 +273,7 @@ impl Fit {
         while (replicas.len() as u64) < self.bootstrap && !interrupted() {
             let from = replicas.len() as u64;
             let count = block.min(self.bootstrap - from);
-            replicas.extend(kind.replicas(estimator, estimate, shots, target, Seed(self.seed), from, count)?);
+            replicas.extend(kind.replicas(estimator, estimate, shots, asked, Seed(self.seed), from, count)?);
             if let Some(path) = &self.bootstrap_file {
                 write_text(path, &json!({ "run": key, "replicas": replicas }).to_string())?;
             }
