@@ -5,8 +5,8 @@ use ansatz::circuit::Channel;
 use ansatz::data::{process_shots_from_bytes, read_process_shots};
 use ansatz::io::{Extra, load_process, save_process, write_process_shots};
 use ansatz::tomography::{
-    Lpdo, Measurement, Noise, Process, ProcessSettings, Readout, Settings, fit_process, fit_process_dense, next_settings,
-    pauli_sum, process_nll, simulate_process,
+    Lpdo, Measurement, Noise, Process, ProcessSettings, Readout, Settings, fit_process, fit_process_dense,
+    next_settings, pauli_sum, process_nll, simulate_process,
 };
 use ndarray::{Array2, array};
 use num_complex::Complex64;
@@ -91,9 +91,15 @@ fn fits_find_known_channels_and_preserve_the_trace() {
         ("cnot", cnot(), 2, 1, 0.999),
     ];
     for (name, truth, bond, purification, least) in cases {
-        let record =
-            simulate_process(&truth, &Settings::RandomPaulis, &Settings::RandomPaulis, 8000, &Noise::default(), Seed(3))
-                .unwrap();
+        let record = simulate_process(
+            &truth,
+            &Settings::RandomPaulis,
+            &Settings::RandomPaulis,
+            8000,
+            &Noise::default(),
+            Seed(3),
+        )
+        .unwrap();
         let fit = fit_process(&record, &ProcessSettings::new(bond, purification), None, &mut |_| true).unwrap();
         let f = fit.process.fidelity(&truth).unwrap();
         assert!(f > least, "{name}: {f}");
@@ -181,7 +187,8 @@ fn the_setting_that_tells_most_comes_first() {
         v[bit << 10] = c(1.0);
         vector(&v)
     };
-    let ranked = next_settings(&[wide(0), wide(1)], &[vec![Measurement::Z; 11], vec![Measurement::X; 11]], None, Seed(1));
+    let ranked =
+        next_settings(&[wide(0), wide(1)], &[vec![Measurement::Z; 11], vec![Measurement::X; 11]], None, Seed(1));
     let ranked = ranked.unwrap();
     assert_eq!(ranked[0].setting[0], Measurement::Z);
     assert!((ranked[0].information - 2f64.ln()).abs() < 1e-9 && ranked[1].information.abs() < 1e-9);

@@ -573,9 +573,8 @@ fn a_bootstrap_that_is_interrupted_goes_on_where_it_was() {
     }
     std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    let stored = |name: &str| -> serde_json::Value {
-        serde_json::from_slice(&std::fs::read(at.join(name)).unwrap()).unwrap()
-    };
+    let stored =
+        |name: &str| -> serde_json::Value { serde_json::from_slice(&std::fs::read(at.join(name)).unwrap()).unwrap() };
     let done = stored("b.json")["replicas"].as_array().unwrap().len();
     assert!(done > 0);
     // Six more; all are those of a run that was never interrupted.

@@ -467,7 +467,10 @@ fn pictures(folder: &Path, estimate: &Estimate, good: Option<&Goodness>) -> Resu
         let excess =
             |r: &crate::tomography::Residual| (r.g2 - r.degrees as f64) / (2.0 * r.degrees.max(1) as f64).sqrt();
         let points = g.residuals.iter().enumerate().map(|(i, r)| (i as f64 + 1.0, excess(r)));
-        let chart = Chart::new("Residuals by setting, the worst first", "setting", "(G2 - degrees) / sqrt(2 degrees)");
+        let worst: Vec<&str> =
+            g.residuals.iter().take(4).map(|r| r.setting.as_str()).filter(|s| s.len() < 14).collect();
+        let title = format!("Residuals by setting, the worst first: {} ..", worst.join(", "));
+        let chart = Chart::new(&title, "setting", "(G2 - degrees) / sqrt(2 degrees)");
         write("residuals.svg", line_chart(&chart.curve("", points).level("0", 0.0).level("3 sigma", 3.0))?)?;
     }
     Ok(())
