@@ -4,6 +4,7 @@ mod compare;
 mod convert;
 mod fit;
 mod next;
+mod pictures;
 mod process;
 mod simulate;
 
@@ -122,14 +123,13 @@ fn state(path: &Path, dims: Option<&[usize]>) -> Result<Lpdo> {
         DenseState::Vector(v) => v.len(),
         DenseState::Matrix(m) => m.nrows(),
     };
+    let size = |dims: &[usize]| dims.iter().fold(1usize, |p, &n| p.saturating_mul(n));
     let dims = match dims {
-        Some(dims) if dims.iter().try_fold(1usize, |p, &n| p.checked_mul(n)) == Some(d) => dims.to_vec(),
+        Some(dims) if size(dims) == d => dims.to_vec(),
         Some(dims) => {
-            return Err(place(Error::shape(
-                "a state: its dimension",
-                d,
-                format!("the product of {dims:?}, the sites of the records"),
-            )));
+            let expected =
+                format!("the records have sites of {dims:?} levels: give a state of dimension {}", size(dims));
+            return Err(place(Error::setting("dimension of the state", d, expected)));
         }
         None if d.is_power_of_two() && d > 1 => vec![2; d.trailing_zeros() as usize],
         None => return Err(place(Error::shape("a state of qubits: its dimension", d, "a power of two"))),

@@ -314,6 +314,19 @@ const FEW_SHOTS: u64 = 5000;
 /// So many divisions.
 const DIVISIONS: u64 = 5;
 
+/// The divisions of a record into training and held-out shots by which [`choose_bond`] judges.
+///
+/// # Errors
+/// As [`Shots::split`].
+pub fn divisions(shots: &Shots, held_out: f64, seed: Seed) -> Result<Vec<(Shots, Shots)>> {
+    let several = if shots.total() <= FEW_SHOTS { DIVISIONS } else { 1 };
+    let division = |number: u64| {
+        let seed = if number == 0 { seed } else { seed.derive("division", number) };
+        shots.split(held_out, seed)
+    };
+    (0..several).map(division).collect()
+}
+
 /// The bond among `bonds` whose fit to part of the shots predicts the held-out rest best, with the held-out losses: the mean over five
 /// random divisions up to 5000 shots, that of one division beyond.
 ///
@@ -328,12 +341,7 @@ pub fn choose_bond(
     held_out: f64,
     watch: &mut dyn FnMut(usize, f64) -> bool,
 ) -> Result<(usize, Vec<(usize, f64)>)> {
-    let several = if shots.total() <= FEW_SHOTS { DIVISIONS } else { 1 };
-    let division = |number: u64| {
-        let seed = if number == 0 { settings.seed } else { settings.seed.derive("division", number) };
-        shots.split(held_out, seed)
-    };
-    let divisions = (0..several).map(division).collect::<Result<Vec<_>>>()?;
+    let divisions = divisions(shots, held_out, settings.seed)?;
     let mut tried: Vec<(usize, f64)> = Vec::new();
     let mut best: Option<(usize, f64)> = None;
     let mut worse = 0;
@@ -344,7 +352,7 @@ pub fn choose_bond(
             nll(&fit.state, valid, settings.readout.as_ref())
         });
         let losses = losses.into_iter().collect::<Result<Vec<f64>>>()?;
-        let held = losses.iter().sum::<f64>() / several as f64;
+        let held = losses.iter().sum::<f64>() / losses.len() as f64;
         tried.push((bond, held));
         if best.is_none_or(|b| held < b.1 - 1e-6) {
             best = Some((bond, held));

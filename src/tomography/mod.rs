@@ -31,7 +31,7 @@ mod state;
 mod sweep;
 
 pub use bootstrap::{Bootstrap, Replica, Spread, spreads};
-pub use chain_fit::{ChainFit, ChainSettings, Optimiser, choose_bond, fit_chain, log_likelihoods, nll};
+pub use chain_fit::{ChainFit, ChainSettings, Optimiser, choose_bond, divisions, fit_chain, log_likelihoods, nll};
 pub use dense::{DENSE_FIT_LIMIT, DenseFit, DenseMethod, fit_dense};
 pub use estimate::{Estimate, Estimator, Questions, quantities};
 pub use goodness::{Goodness, Residual, goodness};
