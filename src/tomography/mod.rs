@@ -23,6 +23,7 @@ mod optimise;
 mod preservation;
 mod process;
 mod products;
+mod rank_one;
 mod readout;
 mod shadows;
 mod shots;
