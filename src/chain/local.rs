@@ -135,13 +135,13 @@ impl<T: Scalar> Mps<T> {
 }
 
 /// A matrix in two factors, the one that lies `toward` with the singular values in it, the other an isometry.
-struct Halves<T> {
-    left: Array2<T>,
-    right: Array2<T>,
-    discarded: f64,
+pub(super) struct Halves<T> {
+    pub left: Array2<T>,
+    pub right: Array2<T>,
+    pub discarded: f64,
 }
 
-fn cut<T: Scalar>(a: &ArrayView2<T>, truncation: &Truncation, toward: Toward) -> Result<Halves<T>> {
+pub(super) fn cut<T: Scalar>(a: &ArrayView2<T>, truncation: &Truncation, toward: Toward) -> Result<Halves<T>> {
     if let Some(halves) = cut_by_gram(a, truncation, toward)? {
         return Ok(halves);
     }

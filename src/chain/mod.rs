@@ -20,6 +20,7 @@ mod operators;
 mod opsum;
 mod overlap;
 mod projection;
+mod purified;
 mod small;
 mod sum;
 
@@ -33,3 +34,4 @@ pub use mps::Mps;
 pub(crate) use mps::check_entries;
 pub use operators::{operator, operator_as};
 pub use opsum::{OpSum, SiteOp};
+pub use purified::Purified;

@@ -29,9 +29,11 @@ mod matrix;
 mod noise;
 mod parameter;
 mod pauli;
+mod prepare;
 mod qasm;
 mod qsim;
 mod simulate;
+mod synthesis;
 mod table;
 mod transform;
 
@@ -43,10 +45,11 @@ pub use matrix::Matrix;
 pub use noise::Noise;
 pub use parameter::Parameter;
 pub use pauli::{Pauli, PauliString, PauliSum};
+pub use prepare::{LayeredPreparation, Layers, prepare};
 pub use qasm::{Include, QELIB1};
 pub use qsim::from_qsim;
 pub use simulate::{
     Choice, CliffordSimulator, ContractSimulator, Density, DensityMatrix, Gradient, Method, MpsRun, MpsSimulator,
-    Sampler, Shots, Simulator, State, Statevector, Task, choose, expectation_from_shots, parameter_shift,
+    PurifiedRun, PurifiedSimulator, Sampler, Shots, Simulator, State, Statevector, Task, choose, expectation_from_shots, parameter_shift,
 };
 pub use table::{GATES, GateKind, GateRow, Inverse, gate_named};

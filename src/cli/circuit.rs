@@ -7,9 +7,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use num_complex::Complex;
 
 use super::Exit;
+use super::circuit_from_model::FromModel;
 use super::output::{complain, number, print, print_json, writable, write_text};
 use crate::circuit::{
-    Circuit, CliffordSimulator, ContractSimulator, DensityMatrix, GATES, Method, MpsSimulator, PauliSum, Simulator,
+    Circuit, CliffordSimulator, ContractSimulator, DensityMatrix, GATES, Method, MpsSimulator, PauliSum, PurifiedSimulator,
+    Simulator,
     Statevector, Task, choose,
 };
 use crate::error::{Error, Result};
@@ -35,6 +37,8 @@ enum Command {
     Draw(Draw),
     /// The amplitude of one basis state at the end.
     Amplitude(Amplitude),
+    /// Make a circuit of a matrix-product Born machine and write it as OpenQASM.
+    FromModel(FromModel),
     /// The gates that there are.
     Gates(Gates),
 }
@@ -48,6 +52,8 @@ enum MethodName {
     Clifford,
     /// Exact under noise, to 12 qubits.
     Density,
+    /// Noise on many qubits in one run, by a locally purified chain.
+    Purified,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
@@ -69,9 +75,12 @@ struct Settings {
     /// Precision of the amplitudes.
     #[arg(long, value_enum, default_value = "double")]
     precision: Precision,
-    /// The largest bond of a matrix product state; without it nothing but rounding is cut.
+    /// The largest bond of a matrix product state or a purified chain; without it nothing but rounding is cut.
     #[arg(long, value_name = "D")]
     max_bond: Option<usize>,
+    /// The largest Kraus leg of a purified chain; without it nothing but rounding is cut.
+    #[arg(long, value_name = "K")]
+    max_leg: Option<usize>,
     /// A value for a parameter of the circuit (OpenQASM 3's `input`); may be given many times.
     #[arg(long, value_name = "NAME=VALUE", allow_hyphen_values = true)]
     bind: Vec<String>,
@@ -106,8 +115,11 @@ impl Settings {
     where
         Complex<T>: Scalar<Real = T>,
     {
-        if let Some(bond) = self.max_bond.filter(|_| self.method != MethodName::Mps) {
-            return Err(Error::setting("max-bond", bond, "it is for --method mps"));
+        if let Some(bond) = self.max_bond.filter(|_| !matches!(self.method, MethodName::Mps | MethodName::Purified)) {
+            return Err(Error::setting("max-bond", bond, "it is for --method mps and purified"));
+        }
+        if let Some(leg) = self.max_leg.filter(|_| self.method != MethodName::Purified) {
+            return Err(Error::setting("max-leg", leg, "it is for --method purified"));
         }
         let simulator: Box<dyn Simulator> = match self.method {
             MethodName::Auto => {
@@ -122,6 +134,11 @@ impl Settings {
             MethodName::Contract => Box::new(ContractSimulator::<T>::new()),
             MethodName::Clifford => Box::new(CliffordSimulator::new()),
             MethodName::Density => Box::new(DensityMatrix::<T>::new()),
+            MethodName::Purified => {
+                let purified = PurifiedSimulator::<T>::new();
+                let purified = self.max_bond.map_or(purified, |bond| purified.max_bond(bond));
+                Box::new(self.max_leg.map_or(purified, |leg| purified.max_leg(leg)))
+            }
         };
         Ok((simulator, None))
     }
@@ -182,6 +199,7 @@ impl Circuits {
             Command::Run(command) => command.run()?,
             Command::Draw(command) => command.run()?,
             Command::Amplitude(command) => command.run()?,
+            Command::FromModel(command) => command.run()?,
             Command::Gates(command) => command.run()?,
         }
         Ok(Exit::Done)

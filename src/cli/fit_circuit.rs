@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::{Batch, BornCircuit, CircuitLoss, Distance, Entangler, GenerativeModel, Kernel};
 use crate::random::Seed;
 use crate::report::Table;
-use crate::train::Minimiser;
+use crate::train::{Minimiser, Wanted};
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Pattern {
@@ -36,6 +36,8 @@ enum Way {
     Lbfgs,
     Adam,
     Spsa,
+    /// From values alone; a step is a generation.
+    CmaEs,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -95,7 +97,7 @@ impl CircuitOptions {
             }
         }
         if self.shots.is_some() && (self.optimiser == Way::Lbfgs || matches!(self.loss, LossName::Nll)) {
-            let why = "shots are for --loss mmd with --optimiser adam or spsa";
+            let why = "shots are for --loss mmd with --optimiser adam, spsa or cma-es";
             return Err(Error::setting("shots", self.shots.unwrap_or_default(), why));
         }
         let (qubits, seed) = (data.sites(), Seed(given.seed));
@@ -126,16 +128,23 @@ impl CircuitOptions {
             Way::Lbfgs => Minimiser::Lbfgs { memory: 20 },
             Way::Adam => Minimiser::Adam { rate: given.rate.unwrap_or(0.1) },
             Way::Spsa => Minimiser::Spsa { rate: given.rate.unwrap_or(1.0), shift: 0.1 },
+            Way::CmaEs => Minimiser::CmaEs { spread: given.rate.unwrap_or(0.5), population: None },
         };
         let target = start.target(data)?;
         let clock = Instant::now();
         let mut asked = 0;
-        let minimum = minimiser.run(start.angles(), given.steps, seed, |angles, _| match self.shots {
-            Some(shots) => {
-                asked += 1;
-                start.mmd_from_shots(angles, &target, &kernel, shots, seed.derive("loss", asked))
+        let minimum = minimiser.run(start.angles(), given.steps, seed, |angles, wanted| {
+            asked += 1;
+            let drawn = seed.derive("loss", asked);
+            match (self.shots, wanted) {
+                (Some(shots), Wanted::Gradient) => start.mmd_from_shots(angles, &target, &kernel, shots, drawn),
+                (Some(shots), Wanted::Value) => {
+                    let p = start.with_angles(angles)?.shares_of_shots(shots, drawn)?;
+                    Ok((kernel.discrepancy(&p, &target)?.0, Vec::new()))
+                }
+                (None, Wanted::Gradient) => start.loss_and_gradient(angles, &target, &loss),
+                (None, Wanted::Value) => Ok((start.loss(angles, &target, &loss)?, Vec::new())),
             }
-            None => start.loss_and_gradient(angles, &target, &loss),
         })?;
         let model = start.with_angles(&minimum.point)?;
         let seconds = clock.elapsed().as_secs_f64();

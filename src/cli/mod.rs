@@ -1,6 +1,7 @@
 //! The command line: words in, words and pictures out.
 
 mod circuit;
+mod circuit_from_model;
 mod complete;
 mod contract;
 mod contract_task;

@@ -16,6 +16,7 @@ mod scattered;
 mod svd;
 mod tile;
 mod truncation;
+mod unitary;
 mod wide;
 
 #[cfg_attr(feature = "openblas", path = "openblas.rs")]
@@ -30,4 +31,5 @@ pub use qr::{lq, qr, triangle};
 pub(crate) use scattered::{LONGEST, Run, Scattered, largest_bits, multiply_scattered};
 pub use svd::{Svd, TruncatedSvd, singular_values, svd, truncated_svd};
 pub use truncation::{Cut, Truncation};
+pub use unitary::{CosineSine, CosineSineColumns, completed, cosine_sine, cosine_sine_columns, eig_unitary};
 pub use wide::{fetch, wide};

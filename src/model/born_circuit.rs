@@ -32,6 +32,16 @@ pub enum CircuitLoss {
     Nll,
 }
 
+impl CircuitLoss {
+    /// The loss of the distribution `p` and its derivatives by it.
+    fn of(&self, p: &[f64], target: &[f64]) -> Result<(f64, Vec<f64>)> {
+        match self {
+            CircuitLoss::Mmd(kernel) => kernel.discrepancy(p, target),
+            CircuitLoss::Nll => nll(p, target),
+        }
+    }
+}
+
 /// `p(x) = |<x| U |0>|^2` with layers of rotations `Rz Rx Rz` on every qubit and CNOTs in between.
 ///
 /// `depth + 1` layers of rotations alternate with `depth` of CNOTs. The first `Rz` of the first layer and the last of the
@@ -185,15 +195,27 @@ impl BornCircuit {
     /// [`Error::Shape`] if angles or target do not fit; [`Error::Room`]; [`Error::NotFinite`] where data have probability zero
     /// under [`CircuitLoss::Nll`].
     pub fn loss_and_gradient(&self, angles: &[f64], target: &[f64], loss: &CircuitLoss) -> Result<(f64, Vec<f64>)> {
-        let gradient = Statevector::<f64>::new().gradient_of_probabilities(
-            &self.circuit,
-            &self.values(angles)?,
-            |p| match loss {
-                CircuitLoss::Mmd(kernel) => kernel.discrepancy(p, target),
-                CircuitLoss::Nll => nll(p, target),
-            },
-        )?;
+        let gradient =
+            Statevector::<f64>::new().gradient_of_probabilities(&self.circuit, &self.values(angles)?, |p| {
+                loss.of(p, target)
+            })?;
         Ok((gradient.value, gradient.derivatives))
+    }
+
+    /// The loss alone, at the price of one run.
+    ///
+    /// # Errors
+    /// As [`loss_and_gradient`](Self::loss_and_gradient).
+    pub fn loss(&self, angles: &[f64], target: &[f64], loss: &CircuitLoss) -> Result<f64> {
+        Ok(loss.of(&self.with_angles(angles)?.probabilities()?, target)?.0)
+    }
+
+    /// The share of each bit string in `shots` shots, `[2^qubits]`.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for no shots or beyond 26 qubits, [`Error::Room`].
+    pub fn shares_of_shots(&self, shots: usize, seed: Seed) -> Result<Vec<f64>> {
+        self.target(&self.sample(shots, seed)?)
     }
 
     /// The maximum mean discrepancy at these angles and its derivatives, estimated from `shots` shots at each of `2 P + 1`
@@ -212,8 +234,7 @@ impl BornCircuit {
         seed: Seed,
     ) -> Result<(f64, Vec<f64>)> {
         let estimate = |angles: &[f64], number: usize| -> Result<Vec<f64>> {
-            let model = self.with_angles(angles)?;
-            model.target(&model.sample(shots, seed.derive("shift", number as u64))?)
+            self.with_angles(angles)?.shares_of_shots(shots, seed.derive("shift", number as u64))
         };
         let p = estimate(angles, 0)?;
         let (value, by) = kernel.discrepancy(&p, target)?;

@@ -1,5 +1,6 @@
 //! Minimisers of functions of many real numbers.
 
+use super::cma_es::cma_es;
 use crate::error::{Error, Result};
 use crate::random::Seed;
 use crate::train::Stop;
@@ -28,6 +29,16 @@ pub enum Minimiser {
         rate: f64,
         /// The first shift.
         shift: f64,
+    },
+    /// Covariance matrix adaptation, from values alone, for rugged functions of up to some hundreds of numbers: a step is a
+    /// generation, whose points are drawn from a normal distribution that learns from the better half of them.
+    ///
+    /// Hansen, arXiv:1604.00772.
+    CmaEs {
+        /// The first standard deviation of the points, about a third of how far the minimum may be.
+        spread: f64,
+        /// Points in a generation; `4 + 3 ln n` for `n` numbers unless given.
+        population: Option<usize>,
     },
 }
 
@@ -66,12 +77,17 @@ impl Minimiser {
             Minimiser::Lbfgs { .. } => Ok(()),
             Minimiser::Adam { rate } => positive("rate", rate),
             Minimiser::Spsa { rate, shift } => positive("rate", rate).and(positive("shift", shift)),
+            Minimiser::CmaEs { population: Some(points), .. } if points < 4 => {
+                Err(Error::setting("population", points, "give at least 4"))
+            }
+            Minimiser::CmaEs { spread, .. } => positive("spread", spread),
         }
     }
 
     /// Minimises `f`, which gives value and gradient, from `start` in at most `steps` steps.
     ///
-    /// L-BFGS ends early where no step makes the value smaller. `seed` is for the random shifts of SPSA.
+    /// L-BFGS ends early where no step makes the value smaller. CMA-ES where steps or values have come to rest. `seed` is for the random shifts
+    /// of SPSA and the points of CMA-ES.
     ///
     /// ```
     /// use ansatz::Seed;
@@ -113,19 +129,20 @@ impl Minimiser {
             Minimiser::Lbfgs { memory } => lbfgs(start, steps, memory, &mut ask)?,
             Minimiser::Adam { rate } => adam(start, steps, rate, &mut ask)?,
             Minimiser::Spsa { rate, shift } => spsa(start, steps, rate, shift, seed, &mut ask)?,
+            Minimiser::CmaEs { spread, population } => cma_es(start, steps, spread, population, seed, &mut ask)?,
         };
         minimum.evaluations = evaluations;
         Ok(minimum)
     }
 }
 
-type Ask<'a> = dyn FnMut(&[f64], Wanted) -> Result<(f64, Vec<f64>)> + 'a;
+pub(super) type Ask<'a> = dyn FnMut(&[f64], Wanted) -> Result<(f64, Vec<f64>)> + 'a;
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
-fn moved(x: &[f64], by: f64, along: &[f64]) -> Vec<f64> {
+pub(super) fn moved(x: &[f64], by: f64, along: &[f64]) -> Vec<f64> {
     x.iter().zip(along).map(|(x, d)| x + by * d).collect()
 }
 

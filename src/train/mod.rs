@@ -1,6 +1,7 @@
 //! The training loop: what is told of a run, to whom, and when it stops.
 
 mod adam;
+mod cma_es;
 mod minimise;
 mod observer;
 mod outcome;

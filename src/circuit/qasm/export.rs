@@ -6,20 +6,21 @@ use std::fmt::Write;
 use crate::circuit::circuit::Circuit;
 use crate::circuit::gate::Gate;
 use crate::circuit::instruction::{Condition, Operation};
-use crate::circuit::matrix::Matrix;
 use crate::circuit::parameter::Parameter;
+use crate::circuit::synthesis::{elementary, euler};
 use crate::circuit::table::{GATES, GateRow};
 use crate::error::{Error, Result};
 
 impl Circuit {
     /// The circuit as OpenQASM 2, which reads back to an equal one.
     ///
-    /// Gates that `qelib1.inc` lacks are defined in the text. A unitary of one qubit is written as `u3`, equal up to a phase,
-    /// and a phase of the whole state is left out.
+    /// Gates that `qelib1.inc` lacks are defined in the text. A unitary of one qubit is written as `u3`, one of more qubits, and
+    /// gates under controls that no gate of the table has, as the gates of [`Circuit::elementary`]: equal up to a phase. A
+    /// phase of the whole state is left out.
     ///
     /// # Errors
-    /// [`Error::Circuit`] for what OpenQASM 2 cannot say: a symbol without a value, a unitary of two or three qubits, a
-    /// control that no gate of the table has, a condition on a part of a register, an instruction without qubits.
+    /// [`Error::Circuit`] for what OpenQASM 2 cannot say: a symbol without a value, a gate under other controls than those of the
+    /// table on more than eight qubits, a condition on a part of a register, noise.
     pub fn to_qasm(&self) -> Result<String> {
         let mut body = String::new();
         let mut defined = Vec::new();
@@ -43,12 +44,12 @@ impl Circuit {
             }
             match &instruction.operation {
                 Operation::Gate { gate, qubits } => {
-                    let (text, row) = gate_text(gate).map_err(fault)?;
-                    let Some(text) = text else { continue };
-                    if let Some(row) = row {
-                        define(row, &mut defined);
+                    let lines = gate_lines(gate, qubits, &mut defined, &names).map_err(fault)?;
+                    let condition = std::mem::take(&mut line);
+                    line = lines.iter().map(|text| format!("{condition}{text}")).collect::<Vec<_>>().join("\n");
+                    if line.is_empty() {
+                        continue;
                     }
-                    let _ = write!(line, "{text} {};", names(qubits));
                 }
                 Operation::Measure { qubit, bit } => {
                     let _ = write!(line, "measure {} -> {};", self.qubit_name(*qubit), self.bit_name(*bit));
@@ -94,37 +95,39 @@ fn define(row: &'static GateRow, defined: &mut Vec<&'static GateRow>) {
     defined.push(row);
 }
 
-/// Name and parameters, or nothing for what has no effect there, and the row.
-fn gate_text(gate: &Gate) -> Result<(Option<String>, Option<&'static GateRow>), String> {
+/// A gate in lines without their condition; none for what has no effect there.
+fn gate_lines(
+    gate: &Gate,
+    qubits: &[usize],
+    defined: &mut Vec<&'static GateRow>,
+    names: &dyn Fn(&[usize]) -> String,
+) -> Result<Vec<String>, String> {
     match gate {
-        Gate::Named { row, .. } if row.qubits == 0 => Ok((None, None)),
+        Gate::Named { row, .. } if row.qubits == 0 => Ok(Vec::new()),
         Gate::Named { row, parameters } => {
             let numbers = parameters.iter().map(Parameter::number).collect::<Result<Vec<_>>>();
             let numbers = numbers.map_err(|e| format!("a symbol: {e}"))?;
-            let list: Vec<String> = numbers.iter().map(|&x| Parameter::from(x).to_string()).collect();
-            let arguments = if list.is_empty() { String::new() } else { format!("({})", list.join(",")) };
-            Ok((Some(format!("{}{arguments}", row.name)), Some(row)))
+            define(row, defined);
+            Ok(vec![format!("{}{} {};", row.name, arguments(&numbers), names(qubits))])
         }
         Gate::Unitary(matrix) if matrix.qubits() == 1 => {
-            let list = angles(matrix).map(|x| Parameter::from(x).to_string());
-            Ok((Some(format!("u3({})", list.join(","))), None))
+            Ok(vec![format!("u3{} {};", arguments(&euler(matrix.entries()).0), names(qubits))])
         }
-        Gate::Unitary(matrix) => Err(format!("a unitary of {} qubits; make it of gates", matrix.qubits())),
-        Gate::Controlled { .. } => Err("controls other than those of its gates; use gates of the table".into()),
+        Gate::Unitary(_) | Gate::Controlled { .. } => {
+            let parts = elementary(gate).map_err(|e| format!("this gate: {e}"))?.unwrap_or_default();
+            let mut lines = Vec::new();
+            for part in parts.instructions() {
+                if let Operation::Gate { gate, qubits: on } = &part.operation {
+                    let qubits: Vec<usize> = on.iter().map(|&q| qubits[q]).collect();
+                    lines.extend(gate_lines(gate, &qubits, defined, names)?);
+                }
+            }
+            Ok(lines)
+        }
     }
 }
 
-/// The angles of `u3` that gives a unitary of one qubit up to a phase.
-fn angles(matrix: &Matrix) -> [f64; 3] {
-    let (a, b, c, d) = (matrix.get(0, 0), matrix.get(0, 1), matrix.get(1, 0), matrix.get(1, 1));
-    let theta = 2.0 * c.norm().atan2(a.norm());
-    // The larger of the two elements fixes the phase.
-    if a.norm() > c.norm() {
-        let (phi, sum) = (if c.norm() > 1e-12 { (c / a).arg() } else { 0.0 }, (d / a).arg());
-        [theta, phi, sum - phi]
-    } else {
-        let lambda = if a.norm() > 1e-12 { (-b / a).arg() } else { 0.0 };
-        // Of c / -b = exp(i (phi - lambda)).
-        [theta, (c / -b).arg() + lambda, lambda]
-    }
+fn arguments(numbers: &[f64]) -> String {
+    let list: Vec<String> = numbers.iter().map(|&x| Parameter::from(x).to_string()).collect();
+    if list.is_empty() { String::new() } else { format!("({})", list.join(",")) }
 }

@@ -7,6 +7,7 @@ use super::contract::ContractSimulator;
 use super::density::DensityMatrix;
 use super::mps::MpsSimulator;
 use super::program::is_simple;
+use super::purified::PurifiedSimulator;
 use super::state::State;
 use super::statevector::Statevector;
 use super::{Method, Simulator};
@@ -51,7 +52,8 @@ const TRIAL: f64 = 0.4;
 ///
 /// Clifford circuits go to the tableau. Of the others, the cost of the statevector is known beforehand, that of a matrix
 /// product state is found out by running it for at most a share of the statevector's time, so a wrong turn costs no more than
-/// that share. What neither can do goes to exact contraction. Noise and expectations of few qubits go to the density matrix.
+/// that share. What neither can do goes to exact contraction. Expectations under noise go to the density
+/// matrix, of more than 12 qubits to a locally purified chain.
 ///
 /// ```
 /// use ansatz::circuit::{Circuit, Method, Task, choose};
@@ -80,6 +82,10 @@ where
         let method = simulator.method();
         Ok(Choice { simulator, method, why, seconds })
     };
+    if noisy && task == Task::Expectation && n > super::density::MAX_QUBITS {
+        let why = format!("an expectation of {n} qubits under noise needs a locally purified chain");
+        return made(Box::new(PurifiedSimulator::<T>::new()), why, None);
+    }
     if noisy && task == Task::Expectation {
         return made(
             Box::new(DensityMatrix::<T>::new()),

@@ -11,7 +11,7 @@ use super::stage;
 use super::state::State;
 use super::{Method, Sampler, Simulator, check_marginal};
 use crate::circuit::circuit::Circuit;
-use crate::circuit::instruction::Operation;
+use crate::circuit::instruction::{Instruction, Operation};
 use crate::circuit::matrix::Matrix;
 use crate::circuit::pauli::PauliSum;
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ use crate::random::{Seed, Stream};
 use crate::scalar::{LogScaled, Real};
 
 /// Qubits beyond which a density matrix is refused.
-const MAX_QUBITS: usize = 12;
+pub(super) const MAX_QUBITS: usize = 12;
 
 /// Simulates up to 12 qubits with noise exactly, by their density matrix.
 ///
@@ -135,21 +135,10 @@ impl<T: Real> DensityMatrix<T> {
         }
         State::<T>::check(2 * n, 3)?;
         let mut density = Density { doubled: State::zero(2 * n)? };
-        let (zero, one) = (Complex64::ZERO, Complex64::ONE);
-        let reset = [Matrix::new(1, vec![one, zero, zero, zero])?, Matrix::new(1, vec![zero, one, zero, zero])?];
+        let reset = reset_operators()?;
         let mut measured = vec![false; n];
         for (number, instruction) in circuit.instructions().iter().enumerate() {
-            let name = instruction.operation.name();
-            let refuse = |why: &str| {
-                Err(Error::Circuit { what: format!("instruction {number} ({name}): a density matrix takes no {why}") })
-            };
-            if instruction.condition.is_some() {
-                return refuse("conditions");
-            }
-            let acts = !matches!(instruction.operation, Operation::Measure { .. } | Operation::Barrier { .. });
-            if acts && instruction.operation.qubits().iter().any(|&q| measured[q]) {
-                return refuse("measurements on the way");
-            }
+            check_deferred(number, instruction, &measured, "a density matrix")?;
             match &instruction.operation {
                 Operation::Gate { gate, qubits } => density.apply(&gate.controls(), &gate.target_matrix()?, qubits),
                 Operation::Channel { channel, qubits } => density.channel(channel.kraus(), qubits),
@@ -160,6 +149,37 @@ impl<T: Real> DensityMatrix<T> {
         }
         Ok(density)
     }
+}
+
+/// The Kraus operators of a reset.
+pub(super) fn reset_operators() -> Result<[Matrix; 2]> {
+    let (zero, one) = (Complex64::ZERO, Complex64::ONE);
+    Ok([Matrix::new(1, vec![one, zero, zero, zero])?, Matrix::new(1, vec![zero, one, zero, zero])?])
+}
+
+/// That an instruction has no condition and does not follow a measurement of its qubits: then all can be measured at the end.
+pub(super) fn check_deferred(number: usize, instruction: &Instruction, measured: &[bool], engine: &str) -> Result<()> {
+    let acts = !matches!(instruction.operation, Operation::Measure { .. } | Operation::Barrier { .. });
+    let why = if instruction.condition.is_some() {
+        "conditions"
+    } else if acts && instruction.operation.qubits().iter().any(|&q| measured[q]) {
+        "measurements on the way"
+    } else {
+        return Ok(());
+    };
+    let name = instruction.operation.name();
+    Err(Error::Circuit { what: format!("instruction {number} ({name}): {engine} takes no {why}") })
+}
+
+/// The measurements and errors of reading of a circuit alone.
+pub(super) fn readings(circuit: &Circuit) -> Result<Program<()>> {
+    let mut ends = circuit.emptied();
+    for instruction in circuit.instructions() {
+        if matches!(instruction.operation, Operation::Measure { .. } | Operation::Misread { .. }) {
+            ends.push(instruction.clone())?;
+        }
+    }
+    Program::new(&ends, |_| Ok(()))
 }
 
 /// Shots of known probabilities.
@@ -209,13 +229,7 @@ impl<T: Real> Simulator for DensityMatrix<T> {
     fn sampler(&self, circuit: &Circuit, seed: Seed) -> Result<Box<dyn Sampler>> {
         let density = self.state(circuit)?;
         // What is drawn depends on the measurements alone.
-        let mut ends = circuit.emptied();
-        for instruction in circuit.instructions() {
-            if matches!(instruction.operation, Operation::Measure { .. } | Operation::Misread { .. }) {
-                ends.push(instruction.clone())?;
-            }
-        }
-        let program = Program::new(&ends, |_| Ok(()))?;
+        let program = readings(circuit)?;
         let sums = density.probabilities().into_iter().scan(0.0, |total, p| {
             *total += p;
             Some(*total)

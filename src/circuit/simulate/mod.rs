@@ -11,6 +11,7 @@ mod kernel;
 mod mps;
 mod operator;
 mod program;
+mod purified;
 mod register;
 mod shift;
 mod stage;
@@ -38,6 +39,7 @@ pub use clifford::CliffordSimulator;
 pub use contract::ContractSimulator;
 pub use density::{Density, DensityMatrix};
 pub use mps::{MpsRun, MpsSimulator};
+pub use purified::{PurifiedRun, PurifiedSimulator};
 pub use shift::{expectation_from_shots, parameter_shift};
 pub use state::State;
 pub use statevector::Statevector;
@@ -56,6 +58,8 @@ pub enum Method {
     Clifford,
     /// A density matrix.
     Density,
+    /// A locally purified chain.
+    Purified,
 }
 
 impl fmt::Display for Method {
@@ -66,6 +70,7 @@ impl fmt::Display for Method {
             Method::Contract => "contract",
             Method::Clifford => "clifford",
             Method::Density => "density",
+            Method::Purified => "purified",
         })
     }
 }

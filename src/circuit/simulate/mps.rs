@@ -267,7 +267,7 @@ where
     limit: f64,
 }
 
-fn dense<T: Real>(matrix: &Matrix) -> Array2<Complex<T>>
+pub(super) fn dense<T: Real>(matrix: &Matrix) -> Array2<Complex<T>>
 where
     Complex<T>: Scalar,
 {

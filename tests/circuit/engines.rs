@@ -1,7 +1,5 @@
 //! Engines: what they give agrees with the statevector, with closed forms and with enumeration.
 
-mod circuit_common;
-
 use std::f64::consts::PI;
 use std::path::PathBuf;
 
@@ -10,7 +8,7 @@ use ansatz::circuit::{
     Circuit, CliffordSimulator, Condition, ContractSimulator, GATES, MpsSimulator, PauliSum, Simulator, Statevector,
 };
 use ansatz::io::load_circuit;
-use circuit_common::*;
+use crate::common::*;
 use num_complex::Complex64;
 use rand::RngExt;
 

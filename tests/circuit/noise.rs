@@ -1,116 +1,15 @@
-//! Gradients of circuits, noise, and the choice of an engine.
-
-mod circuit_common;
+//! Noise: channels, trajectories, density matrix and locally purified chain; the choice of an engine.
 
 use std::sync::Arc;
 
 use ansatz::Seed;
 use ansatz::circuit::{
-    Channel, Circuit, CliffordSimulator, ContractSimulator, DensityMatrix, GATES, Gate, Matrix, Method, MpsSimulator,
-    Noise, Parameter, PauliSum, Simulator, Statevector, Task, choose, expectation_from_shots, parameter_shift,
+    Channel, Circuit, CliffordSimulator, DensityMatrix, Matrix, Method, MpsSimulator, Noise, Parameter, PurifiedSimulator,
+    Simulator, Statevector, Task, choose,
 };
-use circuit_common::*;
 use num_complex::Complex64;
-use rand::RngExt;
 
-/// Every gate of the table that has parameters and up to three qubits, each parameter affine in one of a few symbols.
-fn parametrised(qubits: usize, gates: usize, seed: u64) -> (Circuit, Vec<(&'static str, f64)>) {
-    let names = ["a", "b", "c", "d"];
-    let mut stream = Seed(seed).stream("parametrised", 0);
-    let mut circuit = Circuit::new(qubits).unwrap();
-    let rows: Vec<_> = GATES.iter().filter(|row| (1..=qubits.min(3)).contains(&row.qubits)).collect();
-    while circuit.instructions().len() < gates {
-        let row = rows[stream.random_range(0..rows.len())];
-        let parameters: Vec<Parameter> = row
-            .parameters
-            .iter()
-            .map(|_| {
-                let (factor, shift) = (stream.random::<f64>() * 2.0 - 0.5, stream.random::<f64>());
-                Parameter::symbol(names[stream.random_range(0..4_usize)]) * factor + shift
-            })
-            .collect();
-        let order = ansatz::random::permutation(qubits, &mut stream);
-        circuit.add(Gate::named(row.name, &parameters).unwrap(), &order[..row.qubits]).unwrap();
-    }
-    let values = names.iter().zip([0.3, -0.8, 1.4, 2.2]).map(|(&n, v)| (n, v));
-    let symbols = circuit.symbols();
-    (circuit, values.filter(|(n, _)| symbols.contains(*n)).collect())
-}
-
-#[test]
-fn three_ways_to_a_gradient_agree_with_finite_differences() {
-    let exact = Statevector::<f64>::new();
-    for (qubits, seed) in [(1, 1), (2, 2), (4, 3), (5, 4)] {
-        let (circuit, values) = parametrised(qubits, 24, seed);
-        let last = qubits - 1;
-        let observable: PauliSum = format!("Z0 - 0.5*X{last} + 0.25*Y0 + 1").parse().unwrap();
-        let adjoint = exact.gradient(&circuit, &values, &observable).unwrap();
-        let shift = parameter_shift(&circuit, &values, |c| exact.expectation(c, &observable)).unwrap();
-        let network = ContractSimulator::<f64>::new().gradient(&circuit, &values, &observable).unwrap();
-        for (i, (name, value)) in values.iter().enumerate() {
-            assert_eq!(adjoint.symbols[i], *name);
-            let at = |shift: f64| {
-                let mut moved = values.clone();
-                moved[i].1 = value + shift;
-                exact.expectation(&circuit.bind(&moved).unwrap(), &observable).unwrap()
-            };
-            let expected = (at(1e-5) - at(-1e-5)) / 2e-5;
-            assert!((adjoint.derivatives[i] - expected).abs() < 1e-7, "{qubits} {name}");
-            assert!((adjoint.derivatives[i] - shift.derivatives[i]).abs() < 1e-10, "{qubits} {name}: shift");
-            assert!((adjoint.derivatives[i] - network.derivatives[i]).abs() < 1e-10, "{qubits} {name}: network");
-        }
-        assert!((adjoint.value - shift.value).abs() < 1e-12 && (adjoint.value - network.value).abs() < 1e-12);
-    }
-}
-
-#[test]
-fn a_gradient_over_many_blocks_and_of_probabilities() {
-    let (circuit, values) = parametrised(16, 60, 5);
-    let exact = Statevector::<f64>::new();
-    let observable: PauliSum = "Z0 Z15 + X3 - Y9".parse().unwrap();
-    let adjoint = exact.gradient(&circuit, &values, &observable).unwrap();
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    assert_eq!(pool.install(|| exact.gradient(&circuit, &values, &observable).unwrap()), adjoint);
-    let at = |shift: f64| {
-        let mut moved = values.clone();
-        moved[0].1 += shift;
-        exact.expectation(&circuit.bind(&moved).unwrap(), &observable).unwrap()
-    };
-    assert!((adjoint.derivatives[0] - (at(1e-5) - at(-1e-5)) / 2e-5).abs() < 1e-6);
-    // sum p^2 of a small circuit.
-    let (circuit, values) = parametrised(4, 20, 6);
-    let squares = |p: &[f64]| p.iter().map(|p| p * p).sum::<f64>();
-    let gradient = exact
-        .gradient_of_probabilities(&circuit, &values, |p| Ok((squares(p), p.iter().map(|p| 2.0 * p).collect())))
-        .unwrap();
-    let at = |shift: f64| {
-        let mut moved = values.clone();
-        moved[1].1 += shift;
-        squares(&exact.state(&circuit.bind(&moved).unwrap()).unwrap().probabilities())
-    };
-    assert!((gradient.derivatives[1] - (at(1e-5) - at(-1e-5)) / 2e-5).abs() < 1e-7);
-    let error = exact.gradient(&circuit, &values[..1], &observable).unwrap_err();
-    assert!(error.to_string().contains("on qubit 15") || error.to_string().contains("no value"), "{error}");
-}
-
-#[test]
-fn expectations_and_shifts_from_shots_are_right_within_their_errors() {
-    let mut circuit = Circuit::new(2).unwrap();
-    circuit.rx(Parameter::symbol("a"), 0).unwrap().cx(0, 1).unwrap();
-    let observable: PauliSum = "Z0 Z1 + 0.5*X0 X1 + Y0 + 2*Z1".parse().unwrap();
-    let simulator = Statevector::<f64>::new();
-    let bound = circuit.bind(&[("a", 0.7)]).unwrap();
-    let exact = simulator.expectation(&bound, &observable).unwrap();
-    let found = expectation_from_shots(&simulator, &bound, &observable, 20_000, Seed(1)).unwrap();
-    // The deviations of the terms add up to at most 4.5 / sqrt(20000) = 0.032.
-    assert!((found - exact).abs() < 4.0 * 0.032, "{found} {exact}");
-    let mut run = 0;
-    let shift = parameter_shift(&circuit, &[("a", 0.7)], |c| {
-        run += 1;
-        expectation_from_shots(&simulator, c, &"2*Z1".parse().unwrap(), 20_000, Seed(run))
-    });
-    assert!((shift.unwrap().derivatives[0] + 2.0 * 0.7_f64.sin()).abs() < 4.0 * 0.0142);
-}
+use crate::common::*;
 
 fn channels() -> Vec<Channel> {
     vec![
@@ -267,5 +166,108 @@ fn the_engine_is_picked_by_cost() {
     let mut noisy = ghz.clone();
     noisy.channel(&Arc::new(Channel::bit_flip(0.1).unwrap()), &[0]).unwrap();
     assert_eq!(pick(&noisy, Task::Shots(10)).method, Method::Clifford);
-    assert_eq!(pick(&noisy, Task::Expectation).method, Method::Density);
+    assert_eq!(pick(&noisy, Task::Expectation).method, Method::Purified);
+    let mut few = Circuit::new(3).unwrap();
+    few.h(0).unwrap().channel(&Arc::new(Channel::bit_flip(0.1).unwrap()), &[0]).unwrap();
+    assert_eq!(pick(&few, Task::Expectation).method, Method::Density);
+}
+
+/// Gates of one and two qubits near and far, and channels of both kinds, ends exchanged too.
+fn noisy_circuit(qubits: usize, seed: u64) -> Circuit {
+    let plain = random_circuit(qubits, 14, seed);
+    let (all, mut noisy) = (channels(), plain.emptied());
+    for (i, instruction) in plain.instructions().iter().enumerate() {
+        noisy.push(instruction.clone()).unwrap();
+        if i % 2 == 1 {
+            continue;
+        }
+        let channel = all[i / 2 % all.len()].clone();
+        let far = [(i + 2) % qubits, i % qubits];
+        let on = if channel.qubits() == 1 { &far[..1] } else { &far[..] };
+        noisy.channel(&Arc::new(channel), on).unwrap();
+    }
+    noisy.reset(1).unwrap().h(1).unwrap();
+    noisy
+}
+
+#[test]
+fn a_locally_purified_chain_agrees_with_the_density_matrix() {
+    let (purified, exact) = (PurifiedSimulator::<f64>::new(), DensityMatrix::<f64>::new());
+    for (qubits, seed) in [(3, 1), (4, 2), (5, 3)] {
+        let circuit = noisy_circuit(qubits, seed);
+        let run = purified.run(&circuit).unwrap();
+        assert!((run.fidelity_estimate - 1.0).abs() < 1e-10, "{}", run.fidelity_estimate);
+        let (found, expected) = (run.state.to_dense().unwrap(), exact.state(&circuit).unwrap());
+        for ((row, column), z) in found.indexed_iter() {
+            assert!((z - expected.get(row, column)).norm() < 1e-11, "{qubits}: {row} {column}");
+        }
+        assert!((run.state.purity() - expected.purity()).abs() < 1e-11);
+        let text = format!("0.5*Y0 X2 - 1.25*Z1 + X{} + 2", qubits - 1);
+        let observable = text.parse().unwrap();
+        let (a, b) = (purified.expectation(&circuit, &observable), exact.expectation(&circuit, &observable));
+        assert!((a.unwrap() - b.unwrap()).abs() < 1e-11);
+        for on in [&[][..], &[1], &[2, 0], &[0, 1, 2]] {
+            let (a, b) = (purified.marginal(&circuit, on).unwrap(), exact.marginal(&circuit, on).unwrap());
+            assert!(a.iter().zip(&b).all(|(x, y)| (x - y).abs() < 1e-11), "{on:?}");
+        }
+    }
+    let single = PurifiedSimulator::<f32>::new().run(&noisy_circuit(3, 1)).unwrap().state.to_dense().unwrap();
+    let expected = exact.state(&noisy_circuit(3, 1)).unwrap();
+    assert!(single.indexed_iter().all(|((i, j), z)| {
+        (Complex64::new(z.re.into(), z.im.into()) - expected.get(i, j)).norm() < 1e-4
+    }));
+}
+
+#[test]
+fn shots_of_a_locally_purified_chain_follow_the_density_matrix() {
+    let mut circuit = Circuit::with_bits(3, 2).unwrap();
+    let damping = Arc::new(Channel::amplitude_damping(0.3).unwrap());
+    circuit.h(0).unwrap().cx(0, 1).unwrap().cx(1, 2).unwrap();
+    (0..3).for_each(|q| drop(circuit.channel(&damping, &[q]).map(|_| ())));
+    circuit.measure(2, 0).unwrap().measure(0, 1).unwrap();
+    let expected = DensityMatrix::<f64>::new().marginal(&circuit, &[2, 0]).unwrap();
+    let purified = PurifiedSimulator::<f64>::new();
+    let (counts, _) = purified.counts(&circuit, 8000, Seed(2)).unwrap();
+    for (index, p) in expected.iter().enumerate() {
+        let found = counts.get(&format!("{index:02b}")).copied().unwrap_or(0) as f64 / 8000.0;
+        assert!((found - p).abs() < 4.5 * (p * (1.0 - p) / 8000.0).sqrt() + 1e-3, "{index}: {found} {p}");
+    }
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| purified.shots(&circuit, 300, Seed(4)).unwrap())
+    };
+    assert!(run(1) == run(3));
+}
+
+#[test]
+fn what_a_locally_purified_chain_cuts_bounds_the_fidelity() {
+    let circuit = noisy_circuit(5, 7);
+    let whole = PurifiedSimulator::<f64>::new().run(&circuit).unwrap();
+    let cut = PurifiedSimulator::<f64>::new().max_leg(3).max_bond(6).run(&circuit).unwrap();
+    assert!(cut.max_leg == 3 && cut.max_bond <= 6);
+    assert!(cut.discarded_legs > 1e-3 && cut.fidelity_estimate < 0.999, "{cut:?}");
+    let kept = (1.0 - cut.discarded_legs) * (1.0 - cut.discarded_bonds);
+    assert!((cut.fidelity_estimate - kept).abs() < 1e-12);
+    // Fuchs and van de Graaf: the trace distance is at most sqrt(1 - F), elements no more than that.
+    let (a, b) = (whole.state.to_dense().unwrap(), cut.state.to_dense().unwrap());
+    let worst = a.iter().zip(&b).map(|(x, y)| (x - y).norm()).fold(0.0, f64::max);
+    assert!(worst < 2.0 * (1.0 - cut.fidelity_estimate).sqrt(), "{worst} {}", cut.fidelity_estimate);
+    assert!(worst > 1e-4 && (b.diag().sum().re - 1.0).abs() < 1e-12);
+    assert!(PurifiedSimulator::<f64>::new().max_leg(0).run(&circuit).is_err());
+    // More than the density matrix holds: a GHZ state under depolarising noise against its closed form.
+    let (n, p) = (20, 0.03);
+    let mut ghz = Circuit::new(n).unwrap();
+    ghz.h(0).unwrap();
+    (1..n).for_each(|q| drop(ghz.cx(q - 1, q).map(|_| ())));
+    let noise = Arc::new(Channel::depolarising(1, p).unwrap());
+    (0..n).for_each(|q| drop(ghz.channel(&noise, &[q]).map(|_| ())));
+    let all: Vec<String> = (0..n).map(|q| format!("X{q}")).collect();
+    let found = PurifiedSimulator::<f64>::new().expectation(&ghz, &all.join(" ").parse().unwrap()).unwrap();
+    assert!((found - (1.0 - p).powi(n as i32)).abs() < 1e-10, "{found}");
+    let error = PurifiedSimulator::<f64>::new().amplitude(&ghz, &[0; 20]).unwrap_err().to_string();
+    assert!(error.contains("no amplitudes"), "{error}");
+    let mut on_the_way = Circuit::with_bits(1, 1).unwrap();
+    on_the_way.measure(0, 0).unwrap().x(0).unwrap();
+    let error = PurifiedSimulator::<f64>::new().run(&on_the_way).unwrap_err().to_string();
+    assert!(error.contains("instruction 1 (x)") && error.contains("measurements on the way"), "{error}");
 }

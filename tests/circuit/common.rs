@@ -1,8 +1,5 @@
 //! Circuits by matrices embedded element by element, and random circuits.
 
-// Each test binary uses its own part.
-#![allow(dead_code)]
-
 use ansatz::Seed;
 use ansatz::circuit::{Circuit, GATES, Gate, GateRow, Matrix, Parameter};
 use num_complex::Complex64;

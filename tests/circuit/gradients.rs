@@ -1,0 +1,111 @@
+//! Gradients of circuits, noise, and the choice of an engine.
+
+use std::sync::Arc;
+
+use ansatz::Seed;
+use ansatz::circuit::{
+    Channel, Circuit, CliffordSimulator, ContractSimulator, DensityMatrix, GATES, Gate, Matrix, Method, MpsSimulator,
+    Noise, Parameter, PauliSum, Simulator, Statevector, Task, choose, expectation_from_shots, parameter_shift,
+};
+use crate::common::*;
+use num_complex::Complex64;
+use rand::RngExt;
+
+/// Every gate of the table that has parameters and up to three qubits, each parameter affine in one of a few symbols.
+fn parametrised(qubits: usize, gates: usize, seed: u64) -> (Circuit, Vec<(&'static str, f64)>) {
+    let names = ["a", "b", "c", "d"];
+    let mut stream = Seed(seed).stream("parametrised", 0);
+    let mut circuit = Circuit::new(qubits).unwrap();
+    let rows: Vec<_> = GATES.iter().filter(|row| (1..=qubits.min(3)).contains(&row.qubits)).collect();
+    while circuit.instructions().len() < gates {
+        let row = rows[stream.random_range(0..rows.len())];
+        let parameters: Vec<Parameter> = row
+            .parameters
+            .iter()
+            .map(|_| {
+                let (factor, shift) = (stream.random::<f64>() * 2.0 - 0.5, stream.random::<f64>());
+                Parameter::symbol(names[stream.random_range(0..4_usize)]) * factor + shift
+            })
+            .collect();
+        let order = ansatz::random::permutation(qubits, &mut stream);
+        circuit.add(Gate::named(row.name, &parameters).unwrap(), &order[..row.qubits]).unwrap();
+    }
+    let values = names.iter().zip([0.3, -0.8, 1.4, 2.2]).map(|(&n, v)| (n, v));
+    let symbols = circuit.symbols();
+    (circuit, values.filter(|(n, _)| symbols.contains(*n)).collect())
+}
+
+#[test]
+fn three_ways_to_a_gradient_agree_with_finite_differences() {
+    let exact = Statevector::<f64>::new();
+    for (qubits, seed) in [(1, 1), (2, 2), (4, 3), (5, 4)] {
+        let (circuit, values) = parametrised(qubits, 24, seed);
+        let last = qubits - 1;
+        let observable: PauliSum = format!("Z0 - 0.5*X{last} + 0.25*Y0 + 1").parse().unwrap();
+        let adjoint = exact.gradient(&circuit, &values, &observable).unwrap();
+        let shift = parameter_shift(&circuit, &values, |c| exact.expectation(c, &observable)).unwrap();
+        let network = ContractSimulator::<f64>::new().gradient(&circuit, &values, &observable).unwrap();
+        for (i, (name, value)) in values.iter().enumerate() {
+            assert_eq!(adjoint.symbols[i], *name);
+            let at = |shift: f64| {
+                let mut moved = values.clone();
+                moved[i].1 = value + shift;
+                exact.expectation(&circuit.bind(&moved).unwrap(), &observable).unwrap()
+            };
+            let expected = (at(1e-5) - at(-1e-5)) / 2e-5;
+            assert!((adjoint.derivatives[i] - expected).abs() < 1e-7, "{qubits} {name}");
+            assert!((adjoint.derivatives[i] - shift.derivatives[i]).abs() < 1e-10, "{qubits} {name}: shift");
+            assert!((adjoint.derivatives[i] - network.derivatives[i]).abs() < 1e-10, "{qubits} {name}: network");
+        }
+        assert!((adjoint.value - shift.value).abs() < 1e-12 && (adjoint.value - network.value).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn a_gradient_over_many_blocks_and_of_probabilities() {
+    let (circuit, values) = parametrised(16, 60, 5);
+    let exact = Statevector::<f64>::new();
+    let observable: PauliSum = "Z0 Z15 + X3 - Y9".parse().unwrap();
+    let adjoint = exact.gradient(&circuit, &values, &observable).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    assert_eq!(pool.install(|| exact.gradient(&circuit, &values, &observable).unwrap()), adjoint);
+    let at = |shift: f64| {
+        let mut moved = values.clone();
+        moved[0].1 += shift;
+        exact.expectation(&circuit.bind(&moved).unwrap(), &observable).unwrap()
+    };
+    assert!((adjoint.derivatives[0] - (at(1e-5) - at(-1e-5)) / 2e-5).abs() < 1e-6);
+    // sum p^2 of a small circuit.
+    let (circuit, values) = parametrised(4, 20, 6);
+    let squares = |p: &[f64]| p.iter().map(|p| p * p).sum::<f64>();
+    let gradient = exact
+        .gradient_of_probabilities(&circuit, &values, |p| Ok((squares(p), p.iter().map(|p| 2.0 * p).collect())))
+        .unwrap();
+    let at = |shift: f64| {
+        let mut moved = values.clone();
+        moved[1].1 += shift;
+        squares(&exact.state(&circuit.bind(&moved).unwrap()).unwrap().probabilities())
+    };
+    assert!((gradient.derivatives[1] - (at(1e-5) - at(-1e-5)) / 2e-5).abs() < 1e-7);
+    let error = exact.gradient(&circuit, &values[..1], &observable).unwrap_err();
+    assert!(error.to_string().contains("on qubit 15") || error.to_string().contains("no value"), "{error}");
+}
+
+#[test]
+fn expectations_and_shifts_from_shots_are_right_within_their_errors() {
+    let mut circuit = Circuit::new(2).unwrap();
+    circuit.rx(Parameter::symbol("a"), 0).unwrap().cx(0, 1).unwrap();
+    let observable: PauliSum = "Z0 Z1 + 0.5*X0 X1 + Y0 + 2*Z1".parse().unwrap();
+    let simulator = Statevector::<f64>::new();
+    let bound = circuit.bind(&[("a", 0.7)]).unwrap();
+    let exact = simulator.expectation(&bound, &observable).unwrap();
+    let found = expectation_from_shots(&simulator, &bound, &observable, 20_000, Seed(1)).unwrap();
+    // The deviations of the terms add up to at most 4.5 / sqrt(20000) = 0.032.
+    assert!((found - exact).abs() < 4.0 * 0.032, "{found} {exact}");
+    let mut run = 0;
+    let shift = parameter_shift(&circuit, &[("a", 0.7)], |c| {
+        run += 1;
+        expectation_from_shots(&simulator, c, &"2*Z1".parse().unwrap(), 20_000, Seed(run))
+    });
+    assert!((shift.unwrap().derivatives[0] + 2.0 * 0.7_f64.sin()).abs() < 4.0 * 0.0142);
+}
