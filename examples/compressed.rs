@@ -101,10 +101,10 @@ fn network(kind: &str) -> Result<(Network<f64>, Option<f64>)> {
 /// `ln Z` by exact contraction, or by large bonds where that is out of reach.
 fn reference(network: &Network<f64>, kind: &str) -> Result<f64> {
     if kind == "large" {
-        let settings = Compressed::new(64);
+        let settings = Compressed::new(32);
         let plan = network.search_compressed(&settings, Duration::from_secs(20), Seed(1))?;
         let found = network.contract_compressed(&plan, &settings)?;
-        println!("{kind}: the reference is of bonds of 64, estimated to {:.1e}", found.error);
+        println!("{kind}: the reference is of bonds of 32, estimated to {:.1e}", found.error);
         return Ok(found.scalar()?.ln_abs());
     }
     let plan = Planner::new().rounds(2).search(&network.equation()?, Duration::from_secs(5), Seed(1))?;

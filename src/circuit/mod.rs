@@ -50,6 +50,7 @@ pub use qasm::{Include, QELIB1};
 pub use qsim::from_qsim;
 pub use simulate::{
     Choice, CliffordSimulator, ContractSimulator, Density, DensityMatrix, Gradient, Method, MpsRun, MpsSimulator,
-    PurifiedRun, PurifiedSimulator, Sampler, Shots, Simulator, State, Statevector, Task, choose, expectation_from_shots, parameter_shift,
+    PurifiedRun, PurifiedSimulator, Sampler, Shots, Simulator, State, Statevector, Task, choose,
+    expectation_from_shots, parameter_shift,
 };
 pub use table::{GATES, GateKind, GateRow, Inverse, gate_named};

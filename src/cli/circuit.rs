@@ -10,9 +10,8 @@ use super::Exit;
 use super::circuit_from_model::FromModel;
 use super::output::{complain, number, print, print_json, writable, write_text};
 use crate::circuit::{
-    Circuit, CliffordSimulator, ContractSimulator, DensityMatrix, GATES, Method, MpsSimulator, PauliSum, PurifiedSimulator,
-    Simulator,
-    Statevector, Task, choose,
+    Circuit, CliffordSimulator, ContractSimulator, DensityMatrix, GATES, Method, MpsSimulator, PauliSum,
+    PurifiedSimulator, Simulator, Statevector, Task, choose,
 };
 use crate::error::{Error, Result};
 use crate::io::{load_circuit, load_noise};

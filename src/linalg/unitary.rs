@@ -174,8 +174,7 @@ where
     }
     let right = matmul(u, Op::None, &vectors.view(), Op::None);
     let value = |k: usize| {
-        let sum: Complex<R> =
-            vectors.column(k).iter().zip(right.column(k)).map(|(v, w)| Scalar::conj(*v) * *w).sum();
+        let sum: Complex<R> = vectors.column(k).iter().zip(right.column(k)).map(|(v, w)| Scalar::conj(*v) * *w).sum();
         sum.im.to_f64().atan2(sum.re.to_f64())
     };
     Ok(((0..n).map(value).collect(), vectors))

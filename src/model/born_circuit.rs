@@ -196,9 +196,8 @@ impl BornCircuit {
     /// under [`CircuitLoss::Nll`].
     pub fn loss_and_gradient(&self, angles: &[f64], target: &[f64], loss: &CircuitLoss) -> Result<(f64, Vec<f64>)> {
         let gradient =
-            Statevector::<f64>::new().gradient_of_probabilities(&self.circuit, &self.values(angles)?, |p| {
-                loss.of(p, target)
-            })?;
+            Statevector::<f64>::new()
+                .gradient_of_probabilities(&self.circuit, &self.values(angles)?, |p| loss.of(p, target))?;
         Ok((gradient.value, gradient.derivatives))
     }
 

@@ -38,7 +38,8 @@ struct Rates {
 impl Rates {
     fn new(dims: usize, population: usize) -> Self {
         let n = dims as f64;
-        let raw: Vec<f64> = (1..=population).map(|i| ((population as f64 + 1.0) / 2.0).ln() - (i as f64).ln()).collect();
+        let raw: Vec<f64> =
+            (1..=population).map(|i| ((population as f64 + 1.0) / 2.0).ln() - (i as f64).ln()).collect();
         let parents = population / 2;
         let mass_of = |w: &[f64]| w.iter().sum::<f64>().powi(2) / dot(w, w).max(f64::MIN_POSITIVE);
         let (mass, negative_mass) = (mass_of(&raw[..parents]), mass_of(&raw[parents..]));
@@ -47,9 +48,8 @@ impl Rates {
         let path = (4.0 + mass / n) / (n + 4.0 + 2.0 * mass / n);
         let one = 2.0 / ((n + 1.3).powi(2) + mass);
         let many = (1.0 - one).min(2.0 * (0.25 + mass + 1.0 / mass - 2.0) / ((n + 2.0).powi(2) + mass));
-        let limit = (1.0 + one / many)
-            .min(1.0 + 2.0 * negative_mass / (mass + 2.0))
-            .min((1.0 - one - many) / (n * many));
+        let limit =
+            (1.0 + one / many).min(1.0 + 2.0 * negative_mass / (mass + 2.0)).min((1.0 - one - many) / (n * many));
         let positive: f64 = raw.iter().filter(|w| **w > 0.0).sum();
         let negative: f64 = -raw.iter().filter(|w| **w < 0.0).sum::<f64>();
         let weights = raw.iter().map(|&w| if w >= 0.0 { w / positive } else { w * limit / negative }).collect();
@@ -124,7 +124,9 @@ pub(super) fn cma_es(
         order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         done = generation + 1;
         if order[0].0 == f64::INFINITY {
-            return Err(Error::NotFinite { what: format!("all values of generation {generation} of what is minimised") });
+            return Err(Error::NotFinite {
+                what: format!("all values of generation {generation} of what is minimised"),
+            });
         }
         let mut step = vec![0.0; n];
         for (&weight, &(_, k)) in rates.weights.iter().zip(&order).take(rates.parents) {

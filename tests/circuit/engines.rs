@@ -3,12 +3,12 @@
 use std::f64::consts::PI;
 use std::path::PathBuf;
 
+use crate::common::*;
 use ansatz::Seed;
 use ansatz::circuit::{
     Circuit, CliffordSimulator, Condition, ContractSimulator, GATES, MpsSimulator, PauliSum, Simulator, Statevector,
 };
 use ansatz::io::load_circuit;
-use crate::common::*;
 use num_complex::Complex64;
 use rand::RngExt;
 

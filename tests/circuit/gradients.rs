@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::common::*;
 use ansatz::Seed;
 use ansatz::circuit::{
     Channel, Circuit, CliffordSimulator, ContractSimulator, DensityMatrix, GATES, Gate, Matrix, Method, MpsSimulator,
     Noise, Parameter, PauliSum, Simulator, Statevector, Task, choose, expectation_from_shots, parameter_shift,
 };
-use crate::common::*;
 use num_complex::Complex64;
 use rand::RngExt;
 

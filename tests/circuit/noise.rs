@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ansatz::Seed;
 use ansatz::circuit::{
-    Channel, Circuit, CliffordSimulator, DensityMatrix, Matrix, Method, MpsSimulator, Noise, Parameter, PurifiedSimulator,
-    Simulator, Statevector, Task, choose,
+    Channel, Circuit, CliffordSimulator, DensityMatrix, Matrix, Method, MpsSimulator, Noise, Parameter,
+    PurifiedSimulator, Simulator, Statevector, Task, choose,
 };
 use num_complex::Complex64;
 
@@ -213,9 +213,11 @@ fn a_locally_purified_chain_agrees_with_the_density_matrix() {
     }
     let single = PurifiedSimulator::<f32>::new().run(&noisy_circuit(3, 1)).unwrap().state.to_dense().unwrap();
     let expected = exact.state(&noisy_circuit(3, 1)).unwrap();
-    assert!(single.indexed_iter().all(|((i, j), z)| {
-        (Complex64::new(z.re.into(), z.im.into()) - expected.get(i, j)).norm() < 1e-4
-    }));
+    assert!(
+        single
+            .indexed_iter()
+            .all(|((i, j), z)| { (Complex64::new(z.re.into(), z.im.into()) - expected.get(i, j)).norm() < 1e-4 })
+    );
 }
 
 #[test]

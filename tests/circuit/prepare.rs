@@ -45,7 +45,10 @@ fn the_exact_circuit_gives_the_amplitudes_of_the_state() {
     check_exact(&Mps::<Complex32>::random(&[2; 6], 4, Seed(1)).unwrap(), 1e-5, "single complex");
     // Bonds larger than the state needs, with zeros in them, and a product state.
     let wide = |i: usize, l: usize, r: usize| {
-        ndarray::Array3::from_shape_fn((l, 2, r), |(a, s, b)| if a == 0 && b == 0 { [0.6, 0.8][(s + i) % 2] } else { 0.0 })
+        ndarray::Array3::from_shape_fn(
+            (l, 2, r),
+            |(a, s, b)| if a == 0 && b == 0 { [0.6, 0.8][(s + i) % 2] } else { 0.0 },
+        )
     };
     check_exact(&Mps::new(vec![wide(0, 1, 5), wide(1, 5, 7), wide(2, 7, 1)]).unwrap(), 1e-12, "padded");
     let mut ghz = vec![0.0; 32];
@@ -108,7 +111,11 @@ fn sweeps_make_layers_better_and_never_worse() {
     // Three layers of two-qubit gates hold any state of three qubits, and sweeps find one.
     let small = Mps::<Complex64>::random(&[2; 3], 2, Seed(8)).unwrap();
     assert!(Layers::new(3).sweeps(50).prepare(&small).unwrap().fidelity() > 1.0 - 1e-9);
-    assert!((Layers::new(2).sweeps(2).prepare(&Mps::<f64>::random(&[2], 1, Seed(1)).unwrap()).unwrap().fidelity() - 1.0).abs() < 1e-15);
+    assert!(
+        (Layers::new(2).sweeps(2).prepare(&Mps::<f64>::random(&[2], 1, Seed(1)).unwrap()).unwrap().fidelity() - 1.0)
+            .abs()
+            < 1e-15
+    );
 }
 
 #[test]

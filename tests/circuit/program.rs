@@ -61,7 +61,10 @@ fn a_model_is_written_as_a_circuit() {
     }
     let arguments = ["circuit", "from-model", "real.ansatz", "--out", "l.qasm", "--layers", "2", "--sweeps", "6"];
     let told = json(at, &[&arguments[..], &["--measure", "--json"]].concat());
-    assert_eq!((told["layer_fidelity"].as_array().unwrap().len(), told["sweep_fidelity"].as_array().unwrap().len()), (2, 6));
+    assert_eq!(
+        (told["layer_fidelity"].as_array().unwrap().len(), told["sweep_fidelity"].as_array().unwrap().len()),
+        (2, 6)
+    );
     let text = fs::read_to_string(at.join("l.qasm")).unwrap();
     assert_eq!(text.matches("measure").count(), 10);
     assert!((fidelity(&real, &at.join("l.qasm")) - told["fidelity"].as_f64().unwrap()).abs() < 1e-8);
@@ -97,7 +100,8 @@ fn noise_on_many_qubits_and_training_from_values() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let gates: String = (1..20).map(|q| format!("cx q[{}],q[{q}];", q - 1)).collect();
-    fs::write(at.join("ghz.qasm"), format!("OPENQASM 2.0; include \"qelib1.inc\"; qreg q[20]; h q[0]; {gates}")).unwrap();
+    fs::write(at.join("ghz.qasm"), format!("OPENQASM 2.0; include \"qelib1.inc\"; qreg q[20]; h q[0]; {gates}"))
+        .unwrap();
     let rule = r#"{"gates": [{"on": ["cx"], "channel": {"kind": "phase_flip", "p": 0.01}}]}"#;
     fs::write(at.join("noise.json"), rule).unwrap();
     let all: Vec<String> = (0..20).map(|q| format!("X{q}")).collect();

@@ -48,7 +48,9 @@ fn openqasm_reads_back_what_is_written() {
     let text = more.to_qasm().unwrap();
     let conditional = Circuit::from_qasm(&text).unwrap();
     let under = |c: &Circuit| c.instructions().iter().filter(|i| i.condition == Some(whole)).count();
-    assert!(under(&conditional) > 3 && conditional.instructions().len() - under(&conditional) == back.instructions().len());
+    assert!(
+        under(&conditional) > 3 && conditional.instructions().len() - under(&conditional) == back.instructions().len()
+    );
     let mut wide = Circuit::new(9).unwrap();
     wide.add(Gate::named("h", &[]).unwrap().controlled(&[true; 8]).unwrap(), &[0, 1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
     let error = wide.to_qasm().unwrap_err().to_string();

@@ -30,8 +30,12 @@ fn covariance_matrix_adaptation_finds_minima() {
     assert!(minimum.value < 1e-12 && minimum.stop == Stop::Converged, "{minimum:?}");
     assert!(minimum.point.iter().all(|x| (x - 1.0).abs() < 1e-5));
     let ellipsoid = |x: &[f64], _: Wanted| {
-        let turned: Vec<f64> = (0..6).map(|i| 0.6 * x[i] + 0.8 * x[(i + 1) % 6] * if i == 5 { -1.0 } else { 1.0 }).collect();
-        Ok((turned.iter().enumerate().map(|(i, t)| 10f64.powf(i as f64 * 1.2) * (t - 1.0) * (t - 1.0)).sum(), Vec::new()))
+        let turned: Vec<f64> =
+            (0..6).map(|i| 0.6 * x[i] + 0.8 * x[(i + 1) % 6] * if i == 5 { -1.0 } else { 1.0 }).collect();
+        Ok((
+            turned.iter().enumerate().map(|(i, t)| 10f64.powf(i as f64 * 1.2) * (t - 1.0) * (t - 1.0)).sum(),
+            Vec::new(),
+        ))
     };
     let minimum = cma.run(&[3.0; 6], 2000, Seed(2), ellipsoid).unwrap();
     assert!(minimum.value < 1e-12, "{minimum:?}");

@@ -95,7 +95,10 @@ pub(super) fn elementary(gate: &Gate) -> Result<Option<Circuit>> {
         return Ok(None);
     }
     if gate.qubits() > MAX_QUBITS {
-        let what = format!("a gate of {} qubits, at most {MAX_QUBITS} are taken apart; make it of gates of the table", gate.qubits());
+        let what = format!(
+            "a gate of {} qubits, at most {MAX_QUBITS} are taken apart; make it of gates of the table",
+            gate.qubits()
+        );
         return Err(Error::Circuit { what });
     }
     gate.matrix()?.to_circuit().map(Some)

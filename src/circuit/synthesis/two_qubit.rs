@@ -206,8 +206,9 @@ fn determinant(m: &Array2<Complex64>) -> Complex64 {
 fn canonical(matrix: &Array2<Complex64>) -> Result<Canonical> {
     let b = magic();
     let phase = Complex64::cis(determinant(matrix).arg() / 4.0).conj();
-    let inside = matmul(&b.view(), Op::Adjoint, &matmul(&matrix.view(), Op::None, &b.view(), Op::None).view(), Op::None)
-        .mapv(|x| x * phase);
+    let inside =
+        matmul(&b.view(), Op::Adjoint, &matmul(&matrix.view(), Op::None, &b.view(), Op::None).view(), Op::None)
+            .mapv(|x| x * phase);
     let square = matmul(&inside.t(), Op::None, &inside.view(), Op::None);
     // A direction may see two different eigenvalues as one; of several the best.
     let mut best: Option<(f64, Array2<f64>)> = None;
@@ -215,7 +216,12 @@ fn canonical(matrix: &Array2<Complex64>) -> Result<Canonical> {
         let part = square.mapv(|x| x.re * direction.cos() + x.im * direction.sin());
         let vectors = eigh(&part.view())?.vectors;
         let complex = vectors.mapv(Complex64::from);
-        let turned = matmul(&complex.t(), Op::None, &matmul(&square.view(), Op::None, &complex.view(), Op::None).view(), Op::None);
+        let turned = matmul(
+            &complex.t(),
+            Op::None,
+            &matmul(&square.view(), Op::None, &complex.view(), Op::None).view(),
+            Op::None,
+        );
         let off = turned.indexed_iter().filter(|((i, j), _)| i != j).map(|(_, x)| x.norm()).fold(0.0, f64::max);
         if best.as_ref().is_none_or(|(least, _)| off < *least) {
             best = Some((off, vectors));
