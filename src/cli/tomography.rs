@@ -117,12 +117,15 @@ impl Detector {
     }
 }
 
+/// Measurements, outcome and count of equal shots.
+type Row = (Vec<Measurement>, Vec<u8>, u64);
+
 /// Confusion matrices from records of known levels.
 fn calibrated(path: &Path) -> Result<Readout> {
     let place = |e: Error| e.at(Place::File(path.into()));
     let record = read_process_shots(&path.to_string_lossy())?;
     let (shots, n) = (record.shots(), record.sites());
-    let mut by_input: BTreeMap<Vec<u8>, Vec<(Vec<Measurement>, Vec<u8>, u64)>> = BTreeMap::new();
+    let mut by_input: BTreeMap<Vec<u8>, Vec<Row>> = BTreeMap::new();
     for row in 0..shots.rows() {
         let of = |m: &u32| shots.measurements()[*m as usize].clone();
         let (inputs, outputs) = shots.setting(row).split_at(n);

@@ -14,6 +14,9 @@ const ZERO: C = C::new(0.0, 0.0);
 /// Different elements beyond which rows are too unlike to be taken together.
 const MOST_ELEMENTS: usize = 64;
 
+/// An element, the places of its rows in a block, and their products with it.
+type Half = (usize, Vec<usize>, Vec<C>);
+
 /// Tensors with the site leg closed by each element: `B_e [left, purification, right] = sum over s of conj(v_s) A_s`, for `E_e = |v><v|`.
 ///
 /// ```text
@@ -63,7 +66,7 @@ impl<'a> Closed<'a> {
     pub fn block(&self, sites: &Sites, rows: &[u32], sum: f64) -> (f64, Vec<Array3<C>>) {
         let n = rows.len();
         // Of every site and group: [(rows ket), (bra purification)].
-        let mut halves: Vec<Vec<(usize, Vec<usize>, Vec<C>)>> = Vec::with_capacity(sites.tensors.len());
+        let mut halves: Vec<Vec<Half>> = Vec::with_capacity(sites.tensors.len());
         // Environments after each site before they are scaled, [rows, bra, ket] being conjugate to [rows, ket, bra].
         let mut reached: Vec<Vec<C>> = Vec::with_capacity(sites.tensors.len());
         let mut left = vec![ONE; n];

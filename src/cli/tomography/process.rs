@@ -71,7 +71,7 @@ fn channel(path: &Path, noise: Option<&Path>) -> Result<Process> {
     let hermitian = m.indexed_iter().all(|((i, j), x)| (x - m[[j, i]].conj()).norm() < 1e-8);
     let bits = d.trailing_zeros() as usize;
     // A unitary that is Hermitian has the trace of a Choi matrix only if it is the identity of dimension 1.
-    let choi = hermitian && bits % 2 == 0 && {
+    let choi = hermitian && bits.is_multiple_of(2) && {
         let root = f64::from(1u32 << (bits / 2));
         let square: f64 = m.iter().map(|x| x.norm_sqr()).sum();
         ((trace - 1.0).abs() < 1e-6 || (trace - root).abs() < 1e-6) && (square - d as f64).abs() > 1e-6

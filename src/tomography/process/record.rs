@@ -34,7 +34,7 @@ impl ProcessShots {
     /// # Errors
     /// [`Error::Shape`] for an odd number of sites, [`Error::Format`] if an element that stands for an input is zero.
     pub fn new(shots: Shots) -> Result<Self> {
-        if shots.sites() % 2 != 0 {
+        if !shots.sites().is_multiple_of(2) {
             let expected = "an even number: inputs first, then as many outputs";
             return Err(Error::shape("a record of a channel, in sites", shots.sites(), expected));
         }
