@@ -85,10 +85,11 @@ fn shots_behind_a_channel_follow_its_probabilities() {
 
 #[test]
 fn fits_find_known_channels_and_preserve_the_trace() {
+    // Least fidelities by the number of shots: each of the 12 parameters is known to 0.015 or so, against eigenvalues of 0.05.
     let cases = [
-        ("depolarising", known(&Channel::depolarising(1, 0.2).unwrap()), 1, 4, 0.995),
-        ("damping", known(&Channel::amplitude_damping(0.3).unwrap()), 1, 2, 0.995),
-        ("cnot", cnot(), 2, 1, 0.999),
+        ("depolarising", known(&Channel::depolarising(1, 0.2).unwrap()), 1, 4, 0.99),
+        ("damping", known(&Channel::amplitude_damping(0.3).unwrap()), 1, 2, 0.99),
+        ("cnot", cnot(), 2, 1, 0.998),
     ];
     for (name, truth, bond, purification, least) in cases {
         let record = simulate_process(
@@ -113,7 +114,7 @@ fn fits_find_known_channels_and_preserve_the_trace() {
             let same = dense.process.fidelity(&fit.process).unwrap();
             assert!(same > 0.999, "{name}: {same}");
         } else {
-            assert!(dense.nll <= fit.nll + 1e-6);
+            assert!(dense.nll <= fit.nll + 1e-4);
         }
         // More shots go on from there.
         let again = fit_process(&record, &ProcessSettings::new(bond, purification), Some(&fit.process), &mut |_| true);
