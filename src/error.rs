@@ -235,6 +235,8 @@ pub enum Place {
     },
     /// A tensor by name.
     Tensor(String),
+    /// One of several measurement records, by name.
+    Record(String),
     /// A node of a tape.
     Node {
         /// Its number, from 0.
@@ -253,6 +255,7 @@ impl fmt::Display for Place {
             Place::File(path) => write!(f, "{}", path.display()),
             Place::Text { line, column } => write!(f, "line {line}, column {column}"),
             Place::Tensor(name) => write!(f, "tensor {name}"),
+            Place::Record(name) => write!(f, "record {name}"),
             Place::Node { node, operation } => write!(f, "node {node} ({operation})"),
         }
     }

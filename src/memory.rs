@@ -1,5 +1,7 @@
-//! Whether the system would give so much memory at all, asked before a size that a user chose is taken at its word; and
-//! how it gives it.
+//! Whether the system would give so much memory at all, asked before a size that a user chose is taken at its word; how it
+//! gives it; and amounts of it as people write them.
+
+use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
@@ -20,6 +22,36 @@ pub(crate) fn check_room<T>(what: impl FnOnce() -> String, count: Option<usize>,
         |count| format!("{:.1} GB", count as f64 * size_of::<T>() as f64 / 1e9),
     );
     Err(Error::Room { what: what(), needed, way_out: way_out.into() })
+}
+
+/// A number of bytes, with or without a unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let wrong =
+            || format!("'{text}' is no amount of memory: give bytes, or a number with kB, MB, GB, KiB, MiB, GiB");
+        let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+        let (digits, unit) = text.split_at(split);
+        let value: f64 = digits.trim().parse().map_err(|_| wrong())?;
+        let unit = match unit.trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 1.0,
+            "k" | "kb" => 1e3,
+            "m" | "mb" => 1e6,
+            "g" | "gb" => 1e9,
+            "t" | "tb" => 1e12,
+            "kib" => 1024.0,
+            "mib" => 1024.0 * 1024.0,
+            "gib" => 1024.0 * 1024.0 * 1024.0,
+            "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+            _ => return Err(wrong()),
+        };
+        let bytes = value * unit;
+        if bytes >= 1.0 && bytes < u64::MAX as f64 { Ok(Bytes(bytes as u64)) } else { Err(wrong()) }
+    }
 }
 
 /// Bytes from which large pages are asked for.
@@ -44,4 +76,23 @@ pub(crate) fn ask_for_large_pages<T>(memory: &mut [T]) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = memory;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_of_memory_are_read_with_and_without_units() {
+        for (text, bytes) in
+            [("4GiB", 4 << 30), ("500MB", 500_000_000), ("1.5 kib", 1536), ("77", 77), ("1e6", 1_000_000)]
+        {
+            let read: std::result::Result<Bytes, String> = text.parse();
+            // `1e6` would be read as a unit of its own, and is refused.
+            assert_eq!(read.ok(), (text != "1e6").then_some(Bytes(bytes)), "{text}");
+        }
+        for text in ["", "GiB", "4 apples", "-1", "0", "nan", "1e30GiB", "99999999999TiB"] {
+            assert!(text.parse::<Bytes>().is_err(), "{text}");
+        }
+    }
 }

@@ -6,8 +6,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ansatz::linalg::{Op, matmul};
 use ansatz::network::{Budget, Contraction, Equation, Network, Plan, Planner, SlicedSum};
 use ansatz::{Error, Kind, Scalar, Seed};
+use ndarray::Array2;
 use num_complex::Complex64;
 use rand::RngExt;
 
@@ -92,12 +94,10 @@ fn plan(planner: Planner, equation: &Equation) -> Plan {
 
 fn pool<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    // What the linear algebra keeps for each thread that has done a product: 64 MiB with faer.
+    // What the linear algebra keeps for each thread that has called it: with faer twice the cache that the processor has.
     pool.broadcast(|_| {
-        let equation = Equation::parse("ab,bc->ac", &[[96, 96], [96, 96]]).unwrap();
-        let tree = ansatz::network::ContractionTree::new(2, vec![(0, 1)]).unwrap();
-        let plan = Plan::new(&equation, &tree, &[]).unwrap();
-        Network::<f64>::random(&equation, Seed(1)).unwrap().contract(&plan).unwrap();
+        let factor = Array2::<f64>::ones((200, 200));
+        let _ = matmul(&factor.view(), Op::None, &factor.view(), Op::None);
     });
     pool.install(work)
 }

@@ -285,7 +285,7 @@ fn an_old_cargo_is_updated_and_one_new_enough_is_not() {
         // Even where a folder or the environment pins the old toolchain.
         assert_eq!(told.last(), "RUSTUP_TOOLCHAIN=stable cargo test");
     }
-    for new in [WANTED, "1.88.0", "1.100.0", "1.91.0-nightly", "2.0.0"] {
+    for new in [WANTED, "1.89.0", "1.100.0", "1.91.0-nightly", "2.0.0"] {
         let told = machine(new).run(&["test"]).succeeded();
         assert!(told.changes().is_empty(), "{new}: {:?}", told.calls);
     }

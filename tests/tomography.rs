@@ -3,8 +3,8 @@
 use ansatz::data::{DenseState, dense_state_from_bytes, read_shots, shots_from_bytes};
 use ansatz::io::{Extra, load_lpdo, save_lpdo, write_shots};
 use ansatz::tomography::{
-    Bootstrap, ChainSettings, DenseMethod, Estimator, Lpdo, Measurement, Noise, Readout, Settings, Shadows, Shots,
-    density, fit_chain, fit_dense, goodness, log_likelihoods, nll, quantities, simulate, spreads,
+    Bootstrap, ChainSettings, DenseMethod, Estimator, Lpdo, Measurement, Noise, Questions, Readout, Settings, Shadows,
+    Shots, density, fit_chain, fit_dense, goodness, log_likelihoods, nll, quantities, simulate, spreads,
 };
 use ansatz::{Scalar, Seed};
 use ndarray::Array2;
@@ -399,11 +399,12 @@ fn a_bootstrap_is_the_same_for_any_split_of_its_repetitions() {
     let estimator = Estimator::Dense(DenseMethod::MaximumLikelihood, None);
     let estimate = estimator.estimate(&shots, None, &mut |_| true).unwrap();
     for kind in [Bootstrap::Parametric, Bootstrap::Resampling] {
-        let all = kind.replicas(&estimator, &estimate, &shots, Some(&state), Seed(1), 0, 40).unwrap();
-        let mut parts = kind.replicas(&estimator, &estimate, &shots, Some(&state), Seed(1), 0, 7).unwrap();
-        parts.extend(kind.replicas(&estimator, &estimate, &shots, Some(&state), Seed(1), 7, 33).unwrap());
+        let all = kind.replicas(&estimator, &estimate, &shots, &Questions::target(&state), Seed(1), 0, 40).unwrap();
+        let mut parts =
+            kind.replicas(&estimator, &estimate, &shots, &Questions::target(&state), Seed(1), 0, 7).unwrap();
+        parts.extend(kind.replicas(&estimator, &estimate, &shots, &Questions::target(&state), Seed(1), 7, 33).unwrap());
         assert_eq!(all, parts);
-        let values = quantities(&estimate.state, Some(&state)).unwrap();
+        let values = quantities(&estimate.state, &Questions::target(&state)).unwrap();
         let bars = spreads(&values, &all);
         assert!(bars.iter().all(|s| s.deviation >= 0.0 && s.low <= s.high));
         // The purity of a qubit is (1 + r^2)/2, and each Bloch component has variance (1 - r_i^2)/100.
@@ -547,4 +548,42 @@ fn the_program_simulates_converts_fits_and_compares() {
     json(&["tomography", "simulate", "bell.txt", "--setting", "ZZ", "--out", "z.csv", "--json"]);
     let told = json(&["tomography", "fit", "z.csv", "--model", "mps", "--bond", "2", "--json"]);
     assert!(told["warnings"][0].as_str().unwrap().contains("measured in Z only"), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_bootstrap_that_is_interrupted_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("bell.txt"), "0.7071067811865476 0\n0 0\n0 0\n0 0.7071067811865476\n").unwrap();
+    let run = |arguments: &[&str]| ansatz(at, arguments);
+    run(&["tomography", "simulate", "bell.txt", "--shots", "900", "--settings", "all", "--out", "s.csv"]);
+    let fit = ["tomography", "fit", "s.csv", "--bond", "2", "--held-out", "0", "--json", "--bootstrap-file", "b.json"];
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_ansatz"))
+        .args(fit)
+        .args(["--bootstrap", "1000000"])
+        .current_dir(at)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = std::time::Instant::now();
+    while !at.join("b.json").exists() {
+        assert!(begun.elapsed().as_secs() < 120, "no repetition within two minutes");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let stored =
+        |name: &str| -> serde_json::Value { serde_json::from_slice(&std::fs::read(at.join(name)).unwrap()).unwrap() };
+    let done = stored("b.json")["replicas"].as_array().unwrap().len();
+    assert!(done > 0);
+    // Six more; all are those of a run that was never interrupted.
+    let wanted = (done + 6).to_string();
+    let told: serde_json::Value =
+        serde_json::from_slice(&run(&[&fit[..], &["--bootstrap", &wanted]].concat()).stdout).unwrap();
+    assert_eq!(told["repetitions"].as_u64(), Some(done as u64 + 6));
+    let mut whole = fit;
+    whole[9] = "whole.json";
+    run(&[&whole[..], &["--bootstrap", &wanted]].concat());
+    assert_eq!(stored("b.json"), stored("whole.json"));
 }

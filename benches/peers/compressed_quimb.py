@@ -1,6 +1,6 @@
 """quimb's contract_compressed on the networks of examples/compressed.rs.
 
-python compressed_quimb.py KIND CHI [SECONDS [EXACT]], KIND one of cubic, torus, square, kagome, regular, large
+python compressed_quimb.py KIND CHI [SECONDS [EXACT]], KIND one of cubic, torus, square, kagome, regular
 
 Orders by cotengra's hyper-optimiser in SECONDS (10), once for each of its objectives. Prints ln Z, its relative error if EXACT
 is given, seconds of the search for an order and of the contraction (the best of three).
@@ -62,7 +62,6 @@ edges, n, beta = {
     "square": lambda: (list(lattice((16, 16), False)), 256, math.log(1 + math.sqrt(2)) / 2),
     "kagome": lambda: (list(kagome(6)), 108, math.log(3 + 2 * math.sqrt(3)) / 4),
     "regular": lambda: (regular(100), 100, 0.6),
-    "large": lambda: (regular(300), 300, 0.6),
 }[kind]()
 c, s = math.sqrt(math.cosh(beta)), math.sqrt(math.sinh(beta))
 w = np.array([[c, s], [c, -s]])

@@ -9,11 +9,12 @@ use clap::Args;
 
 use super::Exit;
 use super::contract_task::Task;
-use super::options::{Bytes, GaugeName, Minimise};
+use super::options::{GaugeName, Minimise};
 use super::output::{number, print, print_json, write_text};
 use super::training::on_signal;
 use crate::error::{Error, Result};
 use crate::io::{TensorData, load_equation, load_plan, load_sliced_sum, load_tensor_data, save_sliced_sum};
+use crate::memory::Bytes;
 use crate::network::{
     Approximate, Budget, CompiledContraction, Compressed, CompressedPlan, Contracted, Contraction, Equation, Network,
     Plan, Planner,

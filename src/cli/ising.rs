@@ -11,10 +11,10 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 
 use super::Exit;
-use super::options::Bytes;
 use super::output::{writable, write_text};
 use crate::error::{Error, Result};
 use crate::lattice::Ising as Model;
+use crate::memory::Bytes;
 
 #[derive(Debug, Args)]
 pub(super) struct Ising {

@@ -10,6 +10,7 @@ mod fit;
 mod fit_circuit;
 mod info;
 mod ising;
+mod kernels;
 mod options;
 mod output;
 mod sample;
@@ -111,6 +112,7 @@ fn one_line(message: &str) -> String {
 const MAX_THREADS: usize = 1024;
 
 fn run(cli: Cli) -> Result<Exit> {
+    kernels::choose();
     if let Some(threads) = cli.threads {
         if !(1..=MAX_THREADS).contains(&threads) {
             return Err(crate::Error::setting("threads", threads, format!("give 1 to {MAX_THREADS}")));

@@ -3,18 +3,23 @@
 mod compare;
 mod convert;
 mod fit;
+mod next;
+mod pictures;
+mod process;
 mod simulate;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use super::Exit;
-use crate::circuit::Statevector;
-use crate::data::{DenseState, read_dense_state, read_real_matrices, read_shots};
+use crate::circuit::{DensityMatrix, Statevector};
+use crate::data::{DenseState, Records, read_dense_state, read_process_shots, read_real_matrices, read_shots};
 use crate::error::{Error, Place, Result};
-use crate::io::{load_circuit, load_lpdo};
-use crate::tomography::{Lpdo, Readout, Shots};
+use crate::io::{load_circuit, load_lpdo, load_noise};
+use crate::tomography::density::dense_dimension;
+use crate::tomography::{Lpdo, Measurement, Readout, Shots};
 
 #[derive(Debug, Args)]
 pub(super) struct Tomography {
@@ -32,6 +37,10 @@ enum Command {
     Fit(Box<fit::Fit>),
     /// Several fits to the same records in one table.
     Compare(compare::Compare),
+    /// Which settings would tell the most.
+    Next(next::Next),
+    /// Channels: records of them and fits.
+    Process(Box<process::ProcessCommand>),
 }
 
 impl Tomography {
@@ -41,6 +50,8 @@ impl Tomography {
             Command::Simulate(command) => command.run(),
             Command::Fit(command) => command.run(),
             Command::Compare(command) => command.run(),
+            Command::Next(command) => command.run(),
+            Command::Process(command) => command.run(),
         }
     }
 }
@@ -57,7 +68,11 @@ struct RecordsFrom {
 
 impl RecordsFrom {
     fn read(&self) -> Result<Shots> {
-        read_shots(&self.shots, self.bases.as_deref())?.choose(None)
+        self.all()?.choose(None)
+    }
+
+    fn all(&self) -> Result<Records> {
+        read_shots(&self.shots, self.bases.as_deref())
     }
 }
 
@@ -70,6 +85,9 @@ struct Detector {
     /// Confusion matrices: JSON, a list with a matrix for each site, entry [read][true].
     #[arg(long, value_name = "FILE.json")]
     confusion: Option<PathBuf>,
+    /// Records of known levels, from which the confusion matrices are counted: CSV with input, setting, outcome, count, as `01,ZZ,01,950`.
+    #[arg(long, value_name = "FILE.csv", conflicts_with_all = ["confusion", "readout_error"])]
+    calibration: Option<PathBuf>,
 }
 
 impl Detector {
@@ -82,6 +100,14 @@ impl Detector {
                 _ => Err(Error::setting("readout-error", text, "give a probability, or two with a comma")),
             };
         }
+        if let Some(path) = &self.calibration {
+            let readout = calibrated(path)?;
+            if readout.matrices().len() != sites {
+                let error = Error::shape("calibration records, in sites", readout.matrices().len(), sites);
+                return Err(error.at(Place::File(path.clone())));
+            }
+            return Ok(Some(readout));
+        }
         let Some(path) = &self.confusion else { return Ok(None) };
         let mut matrices = read_real_matrices(&path.to_string_lossy())?;
         if matrices.len() == 1 && sites > 1 {
@@ -89,6 +115,34 @@ impl Detector {
         }
         Readout::new(matrices).map(Some).map_err(|e| e.at(Place::File(path.clone())))
     }
+}
+
+/// Measurements, outcome and count of equal shots.
+type Row = (Vec<Measurement>, Vec<u8>, u64);
+
+/// Confusion matrices from records of known levels.
+fn calibrated(path: &Path) -> Result<Readout> {
+    let place = |e: Error| e.at(Place::File(path.into()));
+    let record = read_process_shots(&path.to_string_lossy())?;
+    let (shots, n) = (record.shots(), record.sites());
+    let mut by_input: BTreeMap<Vec<u8>, Vec<Row>> = BTreeMap::new();
+    for row in 0..shots.rows() {
+        let of = |m: &u32| shots.measurements()[*m as usize].clone();
+        let (inputs, outputs) = shots.setting(row).split_at(n);
+        if let Some(site) = inputs.iter().position(|m| of(m) != Measurement::Z) {
+            let what = format!("the input of site {site} is no level; calibrate with inputs 0, 1, ..");
+            return Err(place(Error::Format { what }));
+        }
+        let (levels, outcome) = shots.outcome(row).split_at(n);
+        let measured = outputs.iter().map(of).collect();
+        by_input.entry(levels.to_vec()).or_default().push((measured, outcome.to_vec(), shots.counts()[row]));
+    }
+    let records = by_input
+        .into_iter()
+        .map(|(levels, rows)| Ok((levels, Shots::new(record.outputs(), rows)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let records: Vec<(Vec<u8>, &Shots)> = records.iter().map(|(levels, shots)| (levels.clone(), shots)).collect();
+    Readout::calibrated(&records).map_err(place)
 }
 
 /// A state from a file: a model, a circuit (`.qasm`, `.qsim`), a vector or a density matrix. `dims` are the levels of its sites where
@@ -109,14 +163,13 @@ fn state(path: &Path, dims: Option<&[usize]>) -> Result<Lpdo> {
         DenseState::Vector(v) => v.len(),
         DenseState::Matrix(m) => m.nrows(),
     };
+    let size = |dims: &[usize]| dims.iter().fold(1usize, |p, &n| p.saturating_mul(n));
     let dims = match dims {
-        Some(dims) if dims.iter().try_fold(1usize, |p, &n| p.checked_mul(n)) == Some(d) => dims.to_vec(),
+        Some(dims) if size(dims) == d => dims.to_vec(),
         Some(dims) => {
-            return Err(place(Error::shape(
-                "a state: its dimension",
-                d,
-                format!("the product of {dims:?}, the sites of the records"),
-            )));
+            let expected =
+                format!("the records have sites of {dims:?} levels: give a state of dimension {}", size(dims));
+            return Err(place(Error::setting("dimension of the state", d, expected)));
         }
         None if d.is_power_of_two() && d > 1 => vec![2; d.trailing_zeros() as usize],
         None => return Err(place(Error::shape("a state of qubits: its dimension", d, "a power of two"))),
@@ -133,4 +186,18 @@ fn state(path: &Path, dims: Option<&[usize]>) -> Result<Lpdo> {
         }
         DenseState::Matrix(m) => Lpdo::from_density(&m, &dims).map_err(place),
     }
+}
+
+/// The state at the end of a circuit with noise after its gates.
+fn noisy_state(path: &Path, noise: &Path) -> Result<Lpdo> {
+    if !matches!(path.extension().and_then(|e| e.to_str()), Some("qasm" | "qsim")) {
+        return Err(Error::setting("noise", "given", "noise follows the gates of a circuit (.qasm, .qsim)"));
+    }
+    let circuit = load_noise(noise)?.applied(&load_circuit(path)?)?;
+    let n = circuit.num_qubits();
+    let dims = vec![2; n];
+    let d = dense_dimension(&dims)?;
+    let rho = DensityMatrix::<f64>::new().state(&circuit)?;
+    let rho = ndarray::Array2::from_shape_fn((d, d), |(i, j)| rho.get(i, j));
+    Lpdo::from_density(&rho, &dims).map_err(|e| e.at(Place::File(path.into())))
 }

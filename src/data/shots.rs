@@ -85,7 +85,7 @@ pub fn shots_from_bytes(name: &str, bytes: &[u8], bases: Option<(&str, &[u8])>) 
 }
 
 /// Rows as they come in, one record.
-struct Reader {
+pub(super) struct Reader {
     defined: BTreeMap<String, Measurement>,
     dims: Option<Vec<usize>>,
     collector: Option<Collector>,
@@ -96,7 +96,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Reader {
             defined: BTreeMap::new(),
             dims: None,
@@ -128,7 +128,7 @@ impl Reader {
         })
     }
 
-    fn row(&mut self, setting: &str, outcome: &str, count: u64) -> Result<(), String> {
+    pub(super) fn row(&mut self, setting: &str, outcome: &str, count: u64) -> Result<(), String> {
         let fresh = self.last != setting || self.collector.is_none();
         if fresh {
             let tokens: Vec<&str> = if setting.contains(char::is_whitespace) {
@@ -197,14 +197,14 @@ impl Reader {
         collector.push(&self.setting, &self.outcome, count).map_err(|e| e.to_string())
     }
 
-    fn finish(self, name: &str) -> Result<Shots> {
+    pub(super) fn finish(self, name: &str) -> Result<Shots> {
         let empty = || Error::Empty { what: format!("{name}: the measurement record (no shots in it)") };
         self.collector.ok_or_else(empty)?.finish().map_err(|_| empty())
     }
 }
 
 /// A whole number of shots.
-fn count(text: &str) -> Result<u64, String> {
+pub(super) fn count(text: &str) -> Result<u64, String> {
     let text = text.trim().trim_matches('"');
     if let Ok(n) = text.parse::<u64>() {
         return Ok(n);
@@ -218,12 +218,12 @@ fn count(text: &str) -> Result<u64, String> {
     }
 }
 
-fn utf8<'a>(name: &str, line: usize, bytes: &'a [u8]) -> Result<&'a str> {
+pub(super) fn utf8<'a>(name: &str, line: usize, bytes: &'a [u8]) -> Result<&'a str> {
     std::str::from_utf8(bytes).map_err(|_| at_line(name, line, "no text (UTF-8)"))
 }
 
 /// `# dims 2 3` and `# measurement NAME {...}`; any other comment says nothing.
-fn comment(reader: &mut Reader, text: &str) -> Result<(), String> {
+pub(super) fn comment(reader: &mut Reader, text: &str) -> Result<(), String> {
     let text = text.trim_start_matches('#').trim();
     if let Some(version) = text.strip_prefix("ansatz-shots") {
         let version = version.trim();
@@ -246,7 +246,7 @@ fn comment(reader: &mut Reader, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn fields(text: &str) -> Vec<&str> {
+pub(super) fn fields(text: &str) -> Vec<&str> {
     let mark = if text.contains(',') { ',' } else { ';' };
     text.split(mark).map(|f| f.trim().trim_matches('"').trim()).collect()
 }

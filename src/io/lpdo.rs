@@ -13,7 +13,7 @@ use crate::error::{Error, Place, Result};
 use crate::for_kind;
 use crate::model::born_mps::BornMps;
 use crate::scalar::Scalar;
-use crate::tomography::Lpdo;
+use crate::tomography::{Lpdo, Process};
 
 /// Writes a state: a model file whose sites have site and purification leg fused, `extra.levels` has the former.
 ///
@@ -38,4 +38,27 @@ pub fn load_lpdo(path: &Path) -> Result<(Lpdo, Extra)> {
     let dims = levels.unwrap_or_else(|| model.dims());
     let state = Lpdo::new(Mps::new(tensors)?, &dims);
     state.map(|s| (s, extra)).map_err(|e| Error::Format { what: e.to_string() }.at(Place::File(path.into())))
+}
+
+/// Writes a channel: its Choi state as [`save_lpdo`] does, `extra.inputs` has the levels that go in.
+///
+/// # Errors
+/// As [`save_model`].
+pub fn save_process(path: &Path, process: &Process, extra: &Extra) -> Result<()> {
+    let mut extra = extra.clone();
+    extra.other.insert("inputs".into(), json!(process.inputs()));
+    save_lpdo(path, process.choi(), &extra)
+}
+
+/// Reads a channel.
+///
+/// # Errors
+/// As [`load_lpdo`]; [`Error::Format`] if the file is no channel.
+pub fn load_process(path: &Path) -> Result<(Process, Extra)> {
+    let (choi, extra) = load_lpdo(path)?;
+    let place = |what: String| Error::Format { what }.at(Place::File(path.into()));
+    let inputs: Option<Vec<usize>> = extra.other.get("inputs").and_then(|v| serde_json::from_value(v.clone()).ok());
+    let inputs = inputs.ok_or_else(|| place("a state, where a channel is needed".into()))?;
+    let process = Process::new(choi, &inputs).map_err(|e| place(e.to_string()))?;
+    Ok((process, extra))
 }

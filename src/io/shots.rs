@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::atomic::write_atomically;
 use crate::data::SHOTS_VERSION;
 use crate::error::{Error, Result};
-use crate::tomography::{Measurement, Shots};
+use crate::tomography::{Measurement, ProcessShots, Shots};
 
 /// Writes a record by the ending of the name: `.json`, `.npz`, `.txt` (setting, outcome and count parted by blanks), or CSV.
 ///
@@ -42,6 +42,51 @@ pub fn write_shots(path: &Path, shots: &Shots) -> Result<()> {
     }
 }
 
+/// Writes a record of a channel: CSV with a column for the inputs, or by another ending of the name as [`write_shots`].
+///
+/// # Errors
+/// As [`write_shots`].
+pub fn write_process_shots(path: &Path, record: &ProcessShots) -> Result<()> {
+    let shots = record.shots();
+    if matches!(path.extension().and_then(|e| e.to_str()), Some("json" | "npz" | "txt")) {
+        return write_shots(path, shots);
+    }
+    write_atomically(path, |out| {
+        comments_to(out, shots)?;
+        writeln!(out, "input,setting,outcome,count")?;
+        let n = record.sites();
+        for row in 0..shots.rows() {
+            let names: Vec<String> =
+                shots.setting(row).iter().map(|&m| shots.measurements()[m as usize].token()).collect();
+            let outcome = shots.outcome(row);
+            let inputs = names.iter().zip(outcome).take(n).map(|(name, o)| prepared(name, *o));
+            let numbers = outcome[n..].iter().map(u8::to_string);
+            let texts = [words(inputs), words(names[n..].iter().cloned()), words(numbers)];
+            writeln!(out, "{},{}", texts.join(","), shots.counts()[row])?;
+        }
+        Ok(())
+    })
+}
+
+/// Letters side by side, or words parted by blanks.
+fn words(list: impl Iterator<Item = String>) -> String {
+    let list: Vec<String> = list.collect();
+    list.join(if list.iter().all(|w| w.chars().count() == 1) { "" } else { " " })
+}
+
+/// How the state of an element is written as an input.
+fn prepared(name: &str, outcome: u8) -> String {
+    match (name, outcome) {
+        ("X", 0) => "+".into(),
+        ("X", 1) => "-".into(),
+        ("Y", 0) => "r".into(),
+        ("Y", 1) => "l".into(),
+        ("Z", level) => level.to_string(),
+        (name, 0) if name.contains(':') => name.into(),
+        (name, outcome) => format!("{name}/{outcome}"),
+    }
+}
+
 /// Definitions of the measurements that have no letter of their own.
 fn custom(shots: &Shots) -> BTreeMap<String, Value> {
     let pair = |x: &Complex64| json!([x.re, x.im]);
@@ -57,7 +102,7 @@ fn custom(shots: &Shots) -> BTreeMap<String, Value> {
     defined.collect()
 }
 
-fn csv_to(out: &mut dyn Write, shots: &Shots) -> io::Result<()> {
+fn comments_to(out: &mut dyn Write, shots: &Shots) -> io::Result<()> {
     writeln!(out, "# ansatz-shots {SHOTS_VERSION}")?;
     if shots.dims().iter().any(|&d| d != 2) {
         let dims: Vec<String> = shots.dims().iter().map(usize::to_string).collect();
@@ -66,6 +111,11 @@ fn csv_to(out: &mut dyn Write, shots: &Shots) -> io::Result<()> {
     for (name, definition) in custom(shots) {
         writeln!(out, "# measurement {name} {definition}")?;
     }
+    Ok(())
+}
+
+fn csv_to(out: &mut dyn Write, shots: &Shots) -> io::Result<()> {
+    comments_to(out, shots)?;
     writeln!(out, "setting,outcome,count")?;
     for row in 0..shots.rows() {
         writeln!(out, "{},{},{}", shots.setting_text(row), shots.outcome_text(row), shots.counts()[row])?;

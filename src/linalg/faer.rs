@@ -19,6 +19,11 @@ pub(super) fn name() -> String {
     "faer (pure Rust)".to_owned()
 }
 
+/// faer takes what the processor has.
+pub(super) fn kernels() -> Option<String> {
+    None
+}
+
 /// The solvers ask a global setting for the number of threads.
 fn enter() {
     static ONCE: Once = Once::new();

@@ -23,7 +23,7 @@ mod wide;
 #[cfg_attr(not(feature = "openblas"), path = "faer.rs")]
 mod backend;
 
-pub use check::{backend_name, self_check};
+pub use check::{backend_name, fitting_kernels, kernels_are_old, self_check};
 pub use eigh::{Eigh, eigh};
 pub use functions::{cholesky, expm, lstsq, polar, solve, solve_right_adjoint};
 pub use gemm::{Op, gemm, gemm_parallel, gram, matmul};

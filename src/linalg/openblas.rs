@@ -99,6 +99,16 @@ pub(super) fn name() -> String {
     config.to_string_lossy().trim().to_owned()
 }
 
+/// The processor whose kernels were loaded, as OpenBLAS names it.
+pub(super) fn kernels() -> Option<String> {
+    unsafe extern "C" {
+        fn openblas_get_corename() -> *const c_char;
+    }
+    // SAFETY: returns a static string.
+    let name = unsafe { CStr::from_ptr(openblas_get_corename()) };
+    Some(name.to_string_lossy().into_owned())
+}
+
 /// A size as LAPACK counts. Matrices beyond 2^31 rows do not fit into any memory these calls are made with.
 fn int(n: usize) -> c_int {
     c_int::try_from(n).unwrap_or(c_int::MAX)

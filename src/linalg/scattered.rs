@@ -39,7 +39,7 @@ const ROWS: usize = 64;
 /// Bytes of these rows of the left factor, which stay in the first-level cache.
 const LINES: usize = 1 << 14;
 /// Columns of the widest panel.
-const PANEL: usize = 16;
+const PANEL: usize = 32;
 /// Bytes of the buffer of the right factor, in the second-level cache.
 const BUFFER: usize = 1 << 16;
 
@@ -118,23 +118,37 @@ pub(crate) fn multiply_scattered<T: Scalar>(
         return None;
     }
     #[cfg(target_arch = "x86_64")]
-    if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
-        #[target_feature(enable = "avx2,fma")]
-        fn fused<T: Scalar>(shape: &Scattered, a: &[T], b: &[T], conj: (bool, bool), c: &mut [T]) -> u64 {
-            // SAFETY: the lengths were checked.
-            unsafe { product::<T, true>(shape, a, b, conj, c) }
+    {
+        use std::is_x86_feature_detected as has;
+        if has!("avx512f") && has!("avx512dq") && has!("avx512bw") && has!("avx512vl") && has!("fma") {
+            #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+            fn fused<T: Scalar>(shape: &Scattered, a: &[T], b: &[T], conj: (bool, bool), c: &mut [T]) -> u64 {
+                // SAFETY: the lengths were checked.
+                unsafe { product::<T, true, 128>(shape, a, b, conj, c) }
+            }
+            // SAFETY: the processor has the features.
+            return Some(unsafe { fused(shape, a, b, conj, c) });
         }
-        // SAFETY: the processor has the features.
-        return Some(unsafe { fused(shape, a, b, conj, c) });
+        if has!("avx2") && has!("fma") {
+            #[target_feature(enable = "avx2,fma")]
+            fn fused<T: Scalar>(shape: &Scattered, a: &[T], b: &[T], conj: (bool, bool), c: &mut [T]) -> u64 {
+                // SAFETY: the lengths were checked.
+                unsafe { product::<T, true, 64>(shape, a, b, conj, c) }
+            }
+            // SAFETY: the processor has the features.
+            return Some(unsafe { fused(shape, a, b, conj, c) });
+        }
     }
     // SAFETY: the lengths were checked.
-    Some(unsafe { product::<T, false>(shape, a, b, conj, c) })
+    Some(unsafe { product::<T, false, 64>(shape, a, b, conj, c) })
 }
 
+/// `BYTES` are those of two vector registers; which they are makes no difference to the bits of a result.
+///
 /// # Safety
 /// The factors are as long as the shape says, and so is `c`.
 #[inline(always)]
-unsafe fn product<T: Scalar, const FUSED: bool>(
+unsafe fn product<T: Scalar, const FUSED: bool, const BYTES: usize>(
     shape: &Scattered,
     a: &[T],
     b: &[T],
@@ -143,8 +157,7 @@ unsafe fn product<T: Scalar, const FUSED: bool>(
 ) -> u64 {
     let n = count(&shape.cols);
     let k = shape.left.len();
-    // Elements of two vector registers.
-    let full = 64 / size_of::<T>();
+    let full = BYTES / size_of::<T>();
     let mut buffer = MaybeUninit::<[u64; BUFFER / 8]>::uninit();
     let buffer: *mut T = buffer.as_mut_ptr().cast();
     let contiguous = matches!(shape.cols[..], [] | [Run { stride: 1, .. }]);
@@ -159,8 +172,8 @@ unsafe fn product<T: Scalar, const FUSED: bool>(
             let cols = stretch.min(whole - done);
             let inner = Inner { left: &shape.left, right: &shape.right };
             // SAFETY: `cols` columns from `done` on are there, and contiguous.
-            largest =
-                largest.max(unsafe { block::<T, FUSED>(shape, &inner, a, &b[done..], 1, conj, c, done, cols, n) });
+            largest = largest
+                .max(unsafe { block::<T, FUSED, BYTES>(shape, &inner, a, &b[done..], 1, conj, c, done, cols, n) });
             done += cols;
         }
     }
@@ -186,7 +199,7 @@ unsafe fn product<T: Scalar, const FUSED: bool>(
                     let from = b.as_ptr().add(row);
                     if filled == full {
                         // The usual case, of a length that the compiler knows.
-                        for (i, &place) in at[..64 / size_of::<T>()].iter().enumerate() {
+                        for (i, &place) in at[..BYTES / size_of::<T>()].iter().enumerate() {
                             *to.add(i) = *from.add(place);
                         }
                     } else {
@@ -207,7 +220,8 @@ unsafe fn product<T: Scalar, const FUSED: bool>(
         // SAFETY: all of these elements have been written.
         let gathered = unsafe { std::slice::from_raw_parts(buffer, k * wide * cols.div_ceil(full)) };
         // SAFETY: `cols` columns, padded to whole panels, are there, each panel `k` times as far as it is wide.
-        largest = largest.max(unsafe { block::<T, FUSED>(shape, &inner, a, gathered, k, conj, c, done, cols, n) });
+        largest =
+            largest.max(unsafe { block::<T, FUSED, BYTES>(shape, &inner, a, gathered, k, conj, c, done, cols, n) });
         done += cols;
     }
     largest
@@ -220,7 +234,7 @@ unsafe fn product<T: Scalar, const FUSED: bool>(
 /// tiles is wide, the panels `apart` times their width apart.
 #[allow(clippy::too_many_arguments)]
 #[inline(always)]
-unsafe fn block<T: Scalar, const FUSED: bool>(
+unsafe fn block<T: Scalar, const FUSED: bool, const BYTES: usize>(
     shape: &Scattered,
     inner: &Inner<'_>,
     a: &[T],
@@ -232,7 +246,7 @@ unsafe fn block<T: Scalar, const FUSED: bool>(
     cols: usize,
     n: usize,
 ) -> u64 {
-    let full = 64 / size_of::<T>();
+    let full = BYTES / size_of::<T>();
     let mut rows = Places { runs: &shape.rows, next: 0 };
     let mut at = [0; ROWS];
     let at_once = (LINES / size_of::<T>() / inner.left.len()).clamp(ROWS / 8, ROWS);
@@ -249,7 +263,7 @@ unsafe fn block<T: Scalar, const FUSED: bool>(
             // SAFETY: promised by the caller.
             unsafe {
                 let (b, out) = (b.as_ptr().add(col * apart), c.as_mut_ptr().add(row * n + first + col));
-                panel::<T, FUSED>(inner, a.as_ptr(), &at[..count], b, conj, out, n, wide);
+                panel::<T, FUSED, BYTES>(inner, a.as_ptr(), &at[..count], b, conj, out, n, wide);
             }
             col += wide;
         }
@@ -271,7 +285,7 @@ unsafe fn block<T: Scalar, const FUSED: bool>(
 /// As [`block`].
 #[allow(clippy::too_many_arguments)]
 #[inline(always)]
-unsafe fn panel<T: Scalar, const FUSED: bool>(
+unsafe fn panel<T: Scalar, const FUSED: bool, const BYTES: usize>(
     inner: &Inner<'_>,
     a: *const T,
     rows: &[usize],
@@ -295,6 +309,8 @@ unsafe fn panel<T: Scalar, const FUSED: bool>(
             };
         }
         match wide {
+            128 if BYTES == 128 => go!(4, 128),
+            64 if BYTES == 128 => go!(8, 64),
             64 => go!(4, 64),
             32 => go!(8, 32),
             16 => go!(8, 16),

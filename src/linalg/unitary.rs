@@ -139,10 +139,10 @@ where
     let tolerance = 32.0 * (n as f64).sqrt() * <R as num_traits::Float>::epsilon().to_f64();
     let mut best: Option<(f64, Array2<Complex<R>>)> = None;
     // Directions that are no simple fractions of a turn, because the angles of circuits are.
-    for direction in [0.637_f64, 1.931, 2.718, 0.211] {
+    for direction in [0.637_f64, 1.931, 2.741, 0.211] {
         let turn = Complex::<R>::from_parts(direction.cos() / 2.0, -direction.sin() / 2.0);
         let half = u.mapv(|x| x * turn);
-        let part = &half + &half.t().mapv(|x| Scalar::conj(x));
+        let part = &half + &half.t().mapv(Scalar::conj);
         let mut vectors = eigh(&part.view())?.vectors;
         for _ in 0..ROUNDS {
             let right = matmul(u, Op::None, &vectors.view(), Op::None);

@@ -118,7 +118,7 @@ pub fn city_plot(rho: &Array2<Complex64>, dims: &[usize]) -> Result<String> {
     );
     for (offset, title, part) in [(215.0, "Re", 0), (645.0, "Im", 1)] {
         svg += &format!(
-            "<text x=\"{offset}\" y=\"28\" font-size=\"15\" text-anchor=\"middle\">{title} rho, largest {most:.3}</text>\n"
+            "<text x=\"{offset}\" y=\"28\" font-size=\"13\" text-anchor=\"middle\">{title} rho (largest entry {most:.3}; red is positive, blue negative)</text>\n"
         );
         let ground = 290.0 - 75.0;
         // Columns to the lower right, rows to the lower left.
@@ -139,23 +139,33 @@ pub fn city_plot(rho: &Array2<Complex64>, dims: &[usize]) -> Result<String> {
                 let value = if part == 0 { rho[[i, j]].re } else { rho[[i, j]].im };
                 let z = 130.0 * value / most;
                 let (a, b, c, e) = (i as f64 + 0.12, i as f64 + 0.88, j as f64 + 0.12, j as f64 + 0.88);
-                let (bright, dark) = if value >= 0.0 { ("#e08a7b", "#c0392b") } else { ("#7ba6d6", "#1f5fa8") };
+                let [bright, middle, dark] =
+                    if value >= 0.0 { ["#e9a99d", "#d4604f", "#b03226"] } else { ["#a3c1e3", "#4d84c0", "#1c5593"] };
                 if z.abs() < 0.3 {
                     continue;
                 }
                 let top = z.max(0.0);
                 let foot = z.min(0.0);
-                svg += &polygon(&[at(b, c, foot), at(b, e, foot), at(b, e, top), at(b, c, top)], dark, 0.9);
-                svg += &polygon(&[at(a, e, foot), at(b, e, foot), at(b, e, top), at(a, e, top)], dark, 0.75);
-                svg += &polygon(&[at(a, c, top), at(a, e, top), at(b, e, top), at(b, c, top)], bright, 0.95);
+                svg += &polygon(&[at(b, c, foot), at(b, e, foot), at(b, e, top), at(b, c, top)], middle, 1.0);
+                svg += &polygon(&[at(a, e, foot), at(b, e, foot), at(b, e, top), at(a, e, top)], dark, 1.0);
+                svg += &polygon(&[at(a, c, top), at(a, e, top), at(b, e, top), at(b, c, top)], bright, 1.0);
             }
         }
+        // At the two edges in front, where no tower hides them; rows at the right edge, columns at the left one.
         for (i, label) in labels.iter().enumerate() {
-            let (x, y) = at(i as f64 + 0.5, -0.25, 0.0);
-            svg += &format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"end\">{label}</text>\n");
-            let (x, y) = at(-0.25, i as f64 + 0.5, 0.0);
-            svg += &format!("<text x=\"{x:.1}\" y=\"{y:.1}\">{label}</text>\n");
+            let (x, y) = at(i as f64 + 0.5, n + 0.3, 0.0);
+            svg += &format!("<text x=\"{:.1}\" y=\"{:.1}\">{label}</text>\n", x + 2.0, y + 6.0);
+            let (x, y) = at(n + 0.3, i as f64 + 0.5, 0.0);
+            svg += &format!("<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>\n", x - 2.0, y + 6.0);
         }
+        let (x, y) = at(n / 2.0, n + 2.4, 0.0);
+        svg += &format!("<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"12\">row</text>\n", x + 14.0, y + 14.0);
+        let (x, y) = at(n + 2.4, n / 2.0, 0.0);
+        svg += &format!(
+            "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"12\" text-anchor=\"end\">column</text>\n",
+            x - 14.0,
+            y + 14.0
+        );
     }
     Ok(svg + "</svg>\n")
 }

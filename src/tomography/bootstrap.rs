@@ -1,6 +1,6 @@
 //! Error bars: the same fit to records drawn anew.
 
-use super::estimate::{Estimate, Estimator, quantities};
+use super::estimate::{Estimate, Estimator, Questions, quantities};
 use super::shots::Shots;
 use super::simulate::{Noise, Settings, simulate};
 use super::state::Lpdo;
@@ -53,20 +53,39 @@ impl Bootstrap {
         estimator: &Estimator,
         estimate: &Estimate,
         shots: &Shots,
-        target: Option<&Lpdo>,
+        asked: &Questions,
         seed: Seed,
         from: u64,
         count: u64,
     ) -> Result<Vec<Replica>> {
+        let states = self.states(estimator, estimate, shots, seed, from, count)?;
+        let told = (from..).zip(states).map(|(number, state)| {
+            let values = quantities(&state, asked)?.into_iter().map(|(_, v)| v).collect();
+            Ok(Replica { number, values })
+        });
+        told.collect()
+    }
+
+    /// The states of repetitions `from .. from + count`.
+    ///
+    /// # Errors
+    /// As [`Estimator::estimate`].
+    pub fn states(
+        self,
+        estimator: &Estimator,
+        estimate: &Estimate,
+        shots: &Shots,
+        seed: Seed,
+        from: u64,
+        count: u64,
+    ) -> Result<Vec<Lpdo>> {
         let parts = parallel::map((from..from.saturating_add(count)).collect(), |number| {
             let seed = seed.derive("bootstrap", number);
             let drawn = match self {
                 Bootstrap::Resampling => shots.resampled(seed)?,
                 Bootstrap::Parametric => again(&estimate.state, shots, estimator, seed)?,
             };
-            let fit = estimator.estimate(&drawn, Some(&estimate.state), &mut |_| true)?;
-            let values = quantities(&fit.state, target)?.into_iter().map(|(_, v)| v).collect();
-            Ok(Replica { number, values })
+            Ok(estimator.estimate(&drawn, Some(&estimate.state), &mut |_| true)?.state)
         });
         parts.into_iter().collect()
     }

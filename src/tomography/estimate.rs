@@ -3,9 +3,11 @@
 use super::chain_fit::{ChainSettings, fit_chain, nll};
 use super::dense::{DENSE_FIT_LIMIT, DenseMethod, fit_dense};
 use super::density;
+use super::observables::pauli_sum;
 use super::readout::Readout;
 use super::shots::Shots;
 use super::state::Lpdo;
+use crate::circuit::PauliSum;
 use crate::error::Result;
 
 /// How a state is estimated.
@@ -80,12 +82,29 @@ fn parameters(state: &Lpdo) -> usize {
     free.min(d.saturating_mul(d) - 1).max(1)
 }
 
+/// What is asked of a state beside purity and entropies.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Questions<'a> {
+    /// The state that was meant.
+    pub target: Option<&'a Lpdo>,
+    /// Sums of Pauli operators, of qubits; their values are called as they are written.
+    pub observables: &'a [PauliSum],
+}
+
+impl<'a> Questions<'a> {
+    /// How near the state is to this one.
+    #[must_use]
+    pub fn target(state: &'a Lpdo) -> Self {
+        Questions { target: Some(state), observables: &[] }
+    }
+}
+
 /// What is told of a state, by name: `purity`, `entropy` (nats) and `negativity` of the middle cut up to eight qubits, `fidelity` and
-/// `trace_distance` with a target where there is one (the latter up to eight qubits).
+/// `trace_distance` with a target where there is one (the latter up to eight qubits), and observables.
 ///
 /// # Errors
-/// As [`Lpdo::fidelity`].
-pub fn quantities(state: &Lpdo, target: Option<&Lpdo>) -> Result<Vec<(String, f64)>> {
+/// As [`Lpdo::fidelity`] and [`pauli_sum`].
+pub fn quantities(state: &Lpdo, asked: &Questions) -> Result<Vec<(String, f64)>> {
     let dimension = state.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
     let dense = dimension <= DENSE_FIT_LIMIT;
     let rho = if dense { Some(state.density()?) } else { None };
@@ -101,11 +120,14 @@ pub fn quantities(state: &Lpdo, target: Option<&Lpdo>) -> Result<Vec<(String, f6
             list.push(("negativity".into(), density::negativity(&rho.view(), state.dims(), state.sites() / 2)?));
         }
     }
-    if let Some(target) = target {
+    if let Some(target) = asked.target {
         list.push(("fidelity".into(), state.fidelity(target)?));
         if let Some(rho) = &rho {
             list.push(("trace_distance".into(), density::trace_distance(&rho.view(), &target.density()?.view())?));
         }
+    }
+    for observable in asked.observables {
+        list.push((observable.to_string(), pauli_sum(state, observable)?));
     }
     Ok(list)
 }

@@ -4,6 +4,7 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2};
 use num_complex::Complex64;
 
 use super::compiled::Compiled;
+use super::rank_one::Closed;
 use crate::error::{Error, Result};
 use crate::linalg::{Op, gemm, matmul};
 use crate::parallel;
@@ -37,7 +38,7 @@ impl Sites {
 }
 
 /// `[rows, cols]` of row-major entries.
-fn view(rows: usize, cols: usize, entries: &[C]) -> ArrayView2<'_, C> {
+pub(super) fn view(rows: usize, cols: usize, entries: &[C]) -> ArrayView2<'_, C> {
     ArrayView2::from_shape((rows, cols), entries)
         .unwrap_or_else(|_| unreachable!("{rows} x {cols} of {}", entries.len()))
 }
@@ -46,13 +47,13 @@ fn view_mut(rows: usize, cols: usize, entries: &mut [C]) -> ArrayViewMut2<'_, C>
     ArrayViewMut2::from_shape((rows, cols), entries).unwrap_or_else(|_| unreachable!("{rows} x {cols}"))
 }
 
-fn product(a: ArrayView2<C>, op_a: Op, b: ArrayView2<C>, op_b: Op) -> Vec<C> {
+pub(super) fn product(a: ArrayView2<C>, op_a: Op, b: ArrayView2<C>, op_b: Op) -> Vec<C> {
     let c = matmul(&a, op_a, &b, op_b);
     if c.is_standard_layout() { c.into_raw_vec_and_offset().0 } else { c.iter().copied().collect() }
 }
 
 /// Divides each stretch of `size` numbers by its largest; logarithms of these are added to `ln`. `false` where one is zero.
-fn tame(entries: &mut [C], size: usize, ln: &mut [f64]) {
+pub(super) fn tame(entries: &mut [C], size: usize, ln: &mut [f64]) {
     for (row, ln) in entries.chunks_exact_mut(size).zip(ln) {
         let most = row.iter().fold(0.0f64, |m, x| m.max(x.re.abs()).max(x.im.abs()));
         // A zero stays, and makes the likelihood zero.
@@ -90,11 +91,14 @@ pub(super) fn loss(sites: &Sites, data: &Compiled, rows: &[u32]) -> Result<Loss>
     let per_row = if vectors(sites, data) { 2 * bond } else { 8 * bond * bond };
     let block = (200_000 / per_row.max(1)).clamp(16, 512);
     let blocks: Vec<&[u32]> = rows.chunks(block).collect();
+    let closed = if vectors(sites, data) { None } else { Closed::new(sites, data) };
     let mut value = ln_norm;
     // Some at a time: every block has a gradient of its own.
     for group in blocks.chunks(64) {
-        let parts = parallel::map(group.to_vec(), |rows| {
-            if vectors(sites, data) { pure_block(sites, data, rows, sum) } else { mixed_block(sites, data, rows, sum) }
+        let parts = parallel::map(group.to_vec(), |rows| match &closed {
+            Some(closed) => closed.block(sites, rows, sum),
+            None if vectors(sites, data) => pure_block(sites, data, rows, sum),
+            None => mixed_block(sites, data, rows, sum),
         });
         for (v, g) in parts {
             value += v;
@@ -123,7 +127,7 @@ pub(super) fn log_probabilities(sites: &Sites, data: &Compiled) -> Vec<f64> {
 }
 
 /// `ln tr rho` and its derivative.
-fn norm(sites: &Sites) -> (f64, Vec<Array3<C>>) {
+pub(super) fn norm(sites: &Sites) -> (f64, Vec<Array3<C>>) {
     let mut lefts = vec![vec![ONE]];
     let mut ln = 0.0;
     for a in &sites.tensors {
@@ -278,7 +282,7 @@ fn mixed_forward(sites: &Sites, data: &Compiled, rows: &[u32]) -> (Vec<Vec<C>>, 
     (halves, scales, ln)
 }
 
-fn mixed_block(sites: &Sites, data: &Compiled, rows: &[u32], sum: f64) -> (f64, Vec<Array3<C>>) {
+pub(super) fn mixed_block(sites: &Sites, data: &Compiled, rows: &[u32], sum: f64) -> (f64, Vec<Array3<C>>) {
     let n = rows.len();
     let (halves, _, ln) = mixed_forward(sites, data, rows);
     let share = |row: u32| data.weights[row as usize] / sum;

@@ -12,12 +12,18 @@ mod compiled;
 mod dense;
 pub mod density;
 mod estimate;
+mod few_sites;
 mod goodness;
 mod likelihood;
 mod measurement;
+mod next;
+mod objective;
 mod observables;
 mod optimise;
+mod preservation;
+mod process;
 mod products;
+mod rank_one;
 mod readout;
 mod shadows;
 mod shots;
@@ -26,12 +32,17 @@ mod state;
 mod sweep;
 
 pub use bootstrap::{Bootstrap, Replica, Spread, spreads};
-pub use chain_fit::{ChainFit, ChainSettings, Optimiser, choose_bond, fit_chain, log_likelihoods, nll};
+pub use chain_fit::{ChainFit, ChainSettings, Optimiser, choose_bond, divisions, fit_chain, log_likelihoods, nll};
 pub use dense::{DENSE_FIT_LIMIT, DenseFit, DenseMethod, fit_dense};
-pub use estimate::{Estimate, Estimator, quantities};
+pub use estimate::{Estimate, Estimator, Questions, quantities};
 pub use goodness::{Goodness, Residual, goodness};
 pub use measurement::{MAX_OUTCOMES, Measurement, Povm};
-pub use observables::{block_entropies, correlations, expectation};
+pub use next::{NextSetting, next_settings};
+pub use observables::{block_entropies, correlations, expectation, pauli_sum};
+pub use process::{
+    DenseProcessFit, Process, ProcessFit, ProcessSettings, ProcessShots, fit_process, fit_process_dense, process_nll,
+    simulate_process,
+};
 pub use readout::Readout;
 pub use shadows::{ShadowEstimate, Shadows};
 pub use shots::{Collector, MAX_SITES, Shots};

@@ -7,6 +7,7 @@ use super::dense::DENSE_FIT_LIMIT;
 use super::density;
 use super::state::Lpdo;
 use crate::chain::Mps;
+use crate::circuit::{Pauli, PauliSum};
 use crate::error::{Error, Result};
 
 /// X, Y or Z, by its number 0, 1, 2; or the identity.
@@ -42,6 +43,28 @@ pub fn expectation(state: &Lpdo, operators: &[Array2<Complex64>]) -> Result<Comp
     let acted = Mps::new(tensors.collect())?;
     let bare = Mps::new(state.chain().tensors().to_vec())?;
     Ok(bare.inner(&acted)?.value() / bare.norm_squared().value())
+}
+
+/// `tr(rho O)` of a sum of products of Pauli operators, site 0 being qubit 0.
+///
+/// # Errors
+/// [`Error::Shape`] if a site is no qubit or the sum has more of them.
+pub fn pauli_sum(state: &Lpdo, observable: &PauliSum) -> Result<f64> {
+    let n = state.sites();
+    if observable.qubits() > n {
+        return Err(Error::shape(format!("the observable '{observable}', in qubits"), observable.qubits(), n));
+    }
+    let mut sum = 0.0;
+    for (string, factor) in observable.terms() {
+        let number = |p: Pauli| match p {
+            Pauli::X => 0,
+            Pauli::Y => 1,
+            Pauli::Z => 2,
+        };
+        let operators: Vec<_> = (0..n).map(|s| pauli(string.get(&s).map(|&p| number(p)))).collect();
+        sum += factor * expectation(state, &operators)?.re;
+    }
+    Ok(sum)
 }
 
 /// `<P_i P_j> - <P_i><P_j>` of qubits for `P` = X, Y or Z (0, 1, 2); the diagonal is the variance.

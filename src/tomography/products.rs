@@ -67,6 +67,20 @@ impl Products {
         Ok(Products { dims: dims.to_vec(), rows, elements: elements.iter().map(coordinates).collect(), tasks })
     }
 
+    /// Multiplications of [`expectations`](Self::expectations).
+    pub fn work(&self) -> usize {
+        let of = |task: &Task| -> usize {
+            let mut rest: usize = self.dims.iter().map(|d| d * d).product();
+            let levels = task.levels.iter().zip(&self.dims).map(|(level, d)| {
+                let each = rest;
+                rest /= d * d;
+                level.len().saturating_mul(each)
+            });
+            levels.fold(0, usize::saturating_add)
+        };
+        self.tasks.iter().map(of).fold(0, usize::saturating_add)
+    }
+
     /// `tr(E rho)` for every row, of the state with the given coordinates.
     pub fn expectations(&self, state: &[f64]) -> Vec<f64> {
         let parts = parallel::map(self.tasks.iter().collect(), |task: &Task| {

@@ -40,6 +40,84 @@ const BLOCK: usize = 256;
 /// Settings of [`Settings::AllPaulis`] at the most.
 const MOST_SETTINGS: usize = 1 << 24;
 
+impl Noise {
+    /// That it fits so many sites, and that there is a shot to draw.
+    pub(super) fn check(&self, count: u64, sites: usize) -> Result<()> {
+        if count == 0 {
+            return Err(Error::setting("shots", 0, "give at least 1"));
+        }
+        if !(0.0..=1.0).contains(&self.depolarising) {
+            return Err(Error::setting("depolarising", self.depolarising, "give a probability"));
+        }
+        self.readout.as_ref().map_or(Ok(()), |readout| readout.check_sites(sites))
+    }
+}
+
+/// Which setting a shot has.
+pub(super) struct Chooser<'a> {
+    settings: &'a Settings,
+    sites: usize,
+    /// Settings that are gone through in turn.
+    all: u64,
+}
+
+impl<'a> Chooser<'a> {
+    pub fn new(settings: &'a Settings, dims: &[usize]) -> Result<Self> {
+        let sites = dims.len();
+        if !matches!(settings, Settings::Given(_)) && dims.iter().any(|&d| d != 2) {
+            return Err(Error::setting("settings", "of qubits", "the state has other sites; give the measurements"));
+        }
+        let all = match settings {
+            Settings::AllPaulis => {
+                let n = u32::try_from(sites).ok().and_then(|n| 3usize.checked_pow(n)).filter(|&n| n <= MOST_SETTINGS);
+                n.ok_or_else(|| Error::setting("settings", format!("all 3^{sites}"), "draw them at random"))?
+            }
+            Settings::Given(list) => {
+                if list.is_empty() {
+                    return Err(Error::Empty { what: "the list of settings".into() });
+                }
+                for setting in list {
+                    if setting.len() != sites {
+                        return Err(Error::shape("a setting, in sites", setting.len(), sites));
+                    }
+                    setting.iter().zip(dims).try_for_each(|(m, &d)| m.effects(d).map(drop))?;
+                }
+                list.len()
+            }
+            _ => 1,
+        };
+        Ok(Chooser { settings, sites, all: all as u64 })
+    }
+
+    /// After so many shots the settings begin anew.
+    pub fn turns(&self) -> u64 {
+        self.all
+    }
+
+    pub fn of(&self, shot: u64, stream: &mut Stream) -> Vec<Measurement> {
+        let paulis = [Measurement::X, Measurement::Y, Measurement::Z];
+        match self.settings {
+            Settings::AllPaulis => {
+                let mut code = (shot % self.all) as usize;
+                let mut setting = vec![Measurement::X; self.sites];
+                for m in setting.iter_mut().rev() {
+                    *m = paulis[code % 3].clone();
+                    code /= 3;
+                }
+                setting
+            }
+            Settings::RandomPaulis => (0..self.sites).map(|_| paulis[stream.random_range(0..3)].clone()).collect(),
+            Settings::RandomBases => (0..self.sites)
+                .map(|_| {
+                    let cosine: f64 = 2.0 * stream.random::<f64>() - 1.0;
+                    Measurement::Angles { theta: cosine.acos(), phi: std::f64::consts::TAU * stream.random::<f64>() }
+                })
+                .collect(),
+            Settings::Given(list) => list[(shot % self.all) as usize].clone(),
+        }
+    }
+}
+
 /// Draws `count` shots; shot `i` depends on the seed and `i` only.
 ///
 /// The purified chain is measured site by site, its purification legs too: their outcomes are forgotten, which leaves the
@@ -49,61 +127,9 @@ const MOST_SETTINGS: usize = 1 << 24;
 /// [`Error::Setting`] for no shots, a probability outside `[0, 1]`, too many settings, sites that are no qubits where
 /// qubits are needed; [`Error::Shape`] if given measurements do not fit the sites.
 pub fn simulate(state: &Lpdo, settings: &Settings, count: u64, noise: &Noise, seed: Seed) -> Result<Shots> {
-    if count == 0 {
-        return Err(Error::setting("shots", 0, "give at least 1"));
-    }
-    if !(0.0..=1.0).contains(&noise.depolarising) {
-        return Err(Error::setting("depolarising", noise.depolarising, "give a probability"));
-    }
     let dims = state.dims().to_vec();
-    let sites = dims.len();
-    if let Some(readout) = &noise.readout {
-        readout.check_sites(sites)?;
-    }
-    if !matches!(settings, Settings::Given(_)) && dims.iter().any(|&d| d != 2) {
-        return Err(Error::setting("settings", "of qubits", "the state has other sites; give the measurements"));
-    }
-    let paulis = [Measurement::X, Measurement::Y, Measurement::Z];
-    let all = match settings {
-        Settings::AllPaulis => {
-            let n = u32::try_from(sites).ok().and_then(|n| 3usize.checked_pow(n)).filter(|&n| n <= MOST_SETTINGS);
-            n.ok_or_else(|| Error::setting("settings", format!("all 3^{sites}"), "draw them at random"))?
-        }
-        Settings::Given(list) => {
-            if list.is_empty() {
-                return Err(Error::Empty { what: "the list of settings".into() });
-            }
-            for setting in list {
-                if setting.len() != sites {
-                    return Err(Error::shape("a setting, in sites", setting.len(), sites));
-                }
-                setting.iter().zip(&dims).try_for_each(|(m, &d)| m.effects(d).map(drop))?;
-            }
-            list.len()
-        }
-        _ => 1,
-    };
-    let setting_of = |shot: u64, stream: &mut Stream| -> Vec<Measurement> {
-        match settings {
-            Settings::AllPaulis => {
-                let mut code = (shot % all as u64) as usize;
-                let mut setting = vec![Measurement::X; sites];
-                for m in setting.iter_mut().rev() {
-                    *m = paulis[code % 3].clone();
-                    code /= 3;
-                }
-                setting
-            }
-            Settings::RandomPaulis => (0..sites).map(|_| paulis[stream.random_range(0..3)].clone()).collect(),
-            Settings::RandomBases => (0..sites)
-                .map(|_| {
-                    let cosine: f64 = 2.0 * stream.random::<f64>() - 1.0;
-                    Measurement::Angles { theta: cosine.acos(), phi: std::f64::consts::TAU * stream.random::<f64>() }
-                })
-                .collect(),
-            Settings::Given(list) => list[(shot % all as u64) as usize].clone(),
-        }
-    };
+    noise.check(count, dims.len())?;
+    let chooser = Chooser::new(settings, &dims)?;
     let mut collector = Collector::new(&dims)?;
     let mut done = 0u64;
     while done < count {
@@ -115,7 +141,7 @@ pub fn simulate(state: &Lpdo, settings: &Settings, count: u64, noise: &Noise, se
             let mut rows = Vec::with_capacity((to - from) as usize);
             for shot in from..to {
                 let mut stream = seed.stream("tomography shot", shot);
-                let setting = setting_of(shot, &mut stream);
+                let setting = chooser.of(shot, &mut stream);
                 let outcome = draw(state, &setting, noise, &mut stream)?;
                 rows.push((setting, outcome));
             }
@@ -133,7 +159,7 @@ pub fn simulate(state: &Lpdo, settings: &Settings, count: u64, noise: &Noise, se
 }
 
 /// One shot.
-fn draw(state: &Lpdo, setting: &[Measurement], noise: &Noise, stream: &mut Stream) -> Result<Vec<u8>> {
+pub(super) fn draw(state: &Lpdo, setting: &[Measurement], noise: &Noise, stream: &mut Stream) -> Result<Vec<u8>> {
     let mut left = vec![Complex64::new(1.0, 0.0)];
     let mut outcomes = Vec::with_capacity(setting.len());
     for (site, measurement) in setting.iter().enumerate() {
@@ -182,7 +208,7 @@ fn draw(state: &Lpdo, setting: &[Measurement], noise: &Noise, stream: &mut Strea
 }
 
 /// Vectors with `E = sum of |v><v|`.
-fn roots(e: &Array2<Complex64>) -> Result<Vec<Vec<Complex64>>> {
+pub(super) fn roots(e: &Array2<Complex64>) -> Result<Vec<Vec<Complex64>>> {
     if let Some(v) = super::measurement::root(e) {
         return Ok(vec![v]);
     }

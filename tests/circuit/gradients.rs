@@ -1,14 +1,10 @@
-//! Gradients of circuits, noise, and the choice of an engine.
+//! Gradients of circuits: three ways, and from shots.
 
-use std::sync::Arc;
-
-use crate::common::*;
 use ansatz::Seed;
 use ansatz::circuit::{
-    Channel, Circuit, CliffordSimulator, ContractSimulator, DensityMatrix, GATES, Gate, Matrix, Method, MpsSimulator,
-    Noise, Parameter, PauliSum, Simulator, Statevector, Task, choose, expectation_from_shots, parameter_shift,
+    Circuit, ContractSimulator, GATES, Gate, Parameter, PauliSum, Simulator, Statevector, expectation_from_shots,
+    parameter_shift,
 };
-use num_complex::Complex64;
 use rand::RngExt;
 
 /// Every gate of the table that has parameters and up to three qubits, each parameter affine in one of a few symbols.

@@ -3,13 +3,10 @@
 use std::f64::consts::{FRAC_PI_2, PI};
 
 use crate::common::*;
-use ansatz::circuit::{
-    Circuit, Condition, GATES, Gate, GateKind, Matrix, Parameter, PauliSum, Simulator, Statevector, from_qsim,
-};
+use ansatz::circuit::{Circuit, Condition, GATES, Gate, GateKind, Matrix, Parameter, PauliSum, Simulator, Statevector};
 use ansatz::report::{circuit_svg, circuit_text};
 use ansatz::{Error, Seed};
 use num_complex::Complex64;
-use proptest::prelude::*;
 use rand::RngExt;
 
 #[test]

@@ -84,7 +84,7 @@ where
     };
     if noisy && task == Task::Expectation && n > super::density::MAX_QUBITS {
         let why = format!("an expectation of {n} qubits under noise needs a locally purified chain");
-        return made(Box::new(PurifiedSimulator::<T>::new()), why, None);
+        return made(Box::<PurifiedSimulator<T>>::default(), why, None);
     }
     if noisy && task == Task::Expectation {
         return made(

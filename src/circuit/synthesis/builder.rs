@@ -48,15 +48,16 @@ impl Builder {
         }
         self.flush(target);
         let latest = self.history[control].last().copied();
-        if let Some(last) = latest.filter(|_| latest == self.history[target].last().copied()) {
-            if matches!(self.made[last], Some(Made::Cnot { control: c, target: t }) if (c, t) == (control, target)) {
-                self.made[last] = None;
-                for qubit in [control, target] {
-                    self.history[qubit].pop();
-                    self.take_back(qubit);
-                }
-                return;
+        let same = |made: &Option<Made>| matches!(made, Some(Made::Cnot { control: c, target: t }) if (*c, *t) == (control, target));
+        if let Some(last) = latest.filter(|_| latest == self.history[target].last().copied())
+            && same(&self.made[last])
+        {
+            self.made[last] = None;
+            for qubit in [control, target] {
+                self.history[qubit].pop();
+                self.take_back(qubit);
             }
+            return;
         }
         for qubit in [control, target] {
             self.history[qubit].push(self.made.len());

@@ -212,7 +212,7 @@ fn canonical(matrix: &Array2<Complex64>) -> Result<Canonical> {
     let square = matmul(&inside.t(), Op::None, &inside.view(), Op::None);
     // A direction may see two different eigenvalues as one; of several the best.
     let mut best: Option<(f64, Array2<f64>)> = None;
-    for direction in [0.637_f64, 1.931, 2.718, 0.211, 1.303, 2.207] {
+    for direction in [0.637_f64, 1.931, 2.741, 0.211, 1.303, 2.207] {
         let part = square.mapv(|x| x.re * direction.cos() + x.im * direction.sin());
         let vectors = eigh(&part.view())?.vectors;
         let complex = vectors.mapv(Complex64::from);

@@ -33,7 +33,7 @@ impl Ising {
             return Ok(point(ln_z?, energy?, Some(heat?), 0.0));
         }
         if matches!(self.method, Method::Trg | Method::Hotrg) && self.lattice != Lattice::Triangular {
-            return self.on_tape(beta, self.wants_heat());
+            return self.by_flow(beta);
         }
         if self.method == Method::Exact && !self.wants_heat() && self.lattice != Lattice::Triangular {
             let sites = self.sites().unwrap_or(1.0);
@@ -122,12 +122,41 @@ impl Ising {
         }
     }
 
-    /// The specific heat of a site from energies on both sides, for what has no second derivative on a tape.
-    fn heat_by_energies(&self, beta: f64) -> Result<f64> {
-        let step = 1e-3 * (beta.abs() / 8.0).max(1.0);
-        let energy = |shift: f64| Ok::<f64, Error>(self.on_tape(beta + shift * step, false)?.energy);
-        let slope = (8.0 * (energy(1.0)? - energy(-1.0)?) - (energy(2.0)? - energy(-2.0)?)) / (12.0 * step);
-        Ok(-beta * beta * slope)
+    fn by_flow(&self, beta: f64) -> Result<Point> {
+        if self.wants_heat() && self.method == Method::Trg {
+            return self.on_tape(beta, true);
+        }
+        let mut point = self.with_energy(beta)?;
+        if self.wants_heat() {
+            // There is no second derivative on a tape: energies on both sides.
+            let step = 1e-3 * (beta.abs() / 8.0).max(1.0);
+            let energy = |shift: f64| Ok::<f64, Error>(self.with_energy(beta + shift * step)?.energy);
+            let slope = (8.0 * (energy(1.0)? - energy(-1.0)?) - (energy(2.0)? - energy(-2.0)?)) / (12.0 * step);
+            point.heat = Some(-beta * beta * slope);
+        }
+        Ok(point)
+    }
+
+    /// The energy as the derivative of the truncated flow, by differences over a step so small that they agree with that on
+    /// a tape to nine digits, in a quarter of its time.
+    fn with_energy(&self, beta: f64) -> Result<Point> {
+        let step = 1e-5 * beta.abs().max(1.0);
+        let (mut f, mut error) = ([0.0; 5], 0.0);
+        for (i, f) in f.iter_mut().enumerate() {
+            let model = Model::new(beta + (i as f64 - 2.0) * step)?.field(self.field)?;
+            let site = if self.lattice == Lattice::Cubic { model.cubic_site()? } else { model.site::<f64>()? };
+            let z = self.renormalised(&site)?;
+            *f = z.ln_z_per_site;
+            if i == 2 {
+                error = z.error();
+            }
+        }
+        let (near, far) = ((f[3] - f[1]) / (2.0 * step), (f[4] - f[0]) / (4.0 * step));
+        // Where a cut falls elsewhere on one side, the tape knows the derivative on this one.
+        if !((near - far).abs() < 1e-5) {
+            return self.on_tape(beta, false);
+        }
+        Ok(Point { beta, per_site: f[2], energy: (far - 4.0 * near) / 3.0, heat: None, error, seconds: 0.0 })
     }
 
     fn on_tape(&self, beta: f64, heat: bool) -> Result<Point> {
@@ -137,16 +166,13 @@ impl Ising {
         let site = if self.lattice == Lattice::Cubic { model.cubic_site_on(&b)? } else { model.site_on(&b)? };
         let z = self.renormalised(&site)?;
         let energy = -z.ln_z_per_site.gradient(&[&b])?.first().map_or(Ok(f64::NAN), Tensor::to_scalar)?;
-        let heat = if heat && self.method == Method::Hotrg {
-            Some(self.heat_by_energies(beta)?)
-        } else if heat {
-            let second = z.ln_z_per_site.hessian_vector(&[&b], &[&Tensor::scalar(1.0)])?;
-            Some(beta * beta * second.first().map_or(Ok(f64::NAN), Tensor::to_scalar)?)
-        } else {
-            None
-        };
+        let mut second = None;
+        if heat {
+            let found = z.ln_z_per_site.hessian_vector(&[&b], &[&Tensor::scalar(1.0)])?;
+            second = Some(beta * beta * found.first().map_or(Ok(f64::NAN), Tensor::to_scalar)?);
+        }
         let per_site = z.ln_z_per_site.value().to_scalar()?;
-        Ok(Point { beta, per_site, energy, heat, error: z.error(), seconds: 0.0 })
+        Ok(Point { beta, per_site, energy, heat: second, error: z.error(), seconds: 0.0 })
     }
 
     /// `ln Z / N` in closed form, where there is one.

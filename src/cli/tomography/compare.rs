@@ -9,10 +9,12 @@ use serde_json::json;
 use super::fit::MethodName;
 use super::{Detector, Exit, RecordsFrom, state};
 use crate::cli::output::{number, print, print_json};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::random::Seed;
 use crate::report::Table;
-use crate::tomography::{ChainSettings, DENSE_FIT_LIMIT, Estimate, Estimator, quantities};
+use crate::tomography::{
+    Bootstrap, ChainSettings, DENSE_FIT_LIMIT, Estimate, Estimator, Questions, Shots, quantities, spreads,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Compare {
@@ -29,6 +31,9 @@ pub(super) struct Compare {
     target: Option<PathBuf>,
     #[command(flatten)]
     detector: Detector,
+    /// Error bars of the purity from so many repetitions, where the file has several records.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    bootstrap: u64,
     /// The seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -39,7 +44,13 @@ pub(super) struct Compare {
 
 impl Compare {
     pub(super) fn run(self) -> Result<Exit> {
-        let shots = self.records.read()?;
+        let mut records = self.records.all()?;
+        if records.groups.len() > 1 {
+            return self.many(&records.groups);
+        }
+        let Some((_, shots)) = records.groups.pop() else {
+            return Err(Error::Empty { what: "the measurement record".into() });
+        };
         let target = self.target.as_deref().map(|path| state(path, Some(shots.dims()))).transpose()?;
         let readout = self.detector.readout(shots.sites())?;
         let chain = |purification| {
@@ -66,7 +77,7 @@ impl Compare {
         let reference = done.iter().find(|(name, ..)| *name == "dense ml").map(|(_, e, _)| e.state.clone());
         let mut rows = Vec::new();
         for (name, estimate, seconds) in &done {
-            let values = quantities(&estimate.state, target.as_ref())?;
+            let values = quantities(&estimate.state, &Questions { target: target.as_ref(), observables: &[] })?;
             let with_ml = reference.as_ref().map(|r| estimate.state.fidelity(r)).transpose()?;
             rows.push((*name, estimate.nll, values, with_ml, *seconds));
         }
@@ -94,6 +105,75 @@ impl Compare {
             table.row(cells);
         }
         print(&table.to_string())?;
+        Ok(Exit::Done)
+    }
+
+    /// Every record of a file in one table: the purified chain beside the dense maximum of the likelihood.
+    fn many(&self, groups: &[(String, Shots)]) -> Result<Exit> {
+        let mut list = Vec::new();
+        let mut table = Table::new([
+            "record",
+            "shots",
+            "NLL, lpdo",
+            "NLL, dense",
+            "fidelity of both",
+            "purity",
+            "+-",
+            "entropy",
+            "seconds",
+        ]);
+        for (name, shots) in groups {
+            let place = |e: Error| e.at(Place::Record(name.clone()));
+            let target = self.target.as_deref().map(|path| state(path, Some(shots.dims()))).transpose()?;
+            let readout = self.detector.readout(shots.sites())?;
+            let clock = Instant::now();
+            let mut settings = ChainSettings::new(self.bond, self.purification);
+            (settings.readout, settings.seed) = (readout.clone(), Seed(self.seed));
+            let estimator = Estimator::Chain(settings);
+            let chain = estimator.estimate(shots, None, &mut |_| true).map_err(place)?;
+            let d = shots.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
+            let dense = (d <= DENSE_FIT_LIMIT)
+                .then(|| Estimator::Dense(MethodName::Ml.method(), readout).estimate(shots, None, &mut |_| true))
+                .transpose()
+                .map_err(place)?;
+            let seconds = clock.elapsed().as_secs_f64();
+            let asked = Questions { target: target.as_ref(), observables: &[] };
+            let values = quantities(&chain.state, &asked)?;
+            let both = dense.as_ref().map(|e| chain.state.fidelity(&e.state)).transpose()?;
+            let mut bars = Vec::new();
+            if self.bootstrap > 1 {
+                let kind = Bootstrap::Parametric;
+                let seed = Seed(self.seed);
+                let replicas = kind.replicas(&estimator, &chain, shots, &asked, seed, 0, self.bootstrap)?;
+                bars = spreads(&values, &replicas);
+            }
+            let of = |name: &str| values.iter().find(|v| v.0 == name).map_or(f64::NAN, |v| v.1);
+            let bar = bars.iter().find(|s| s.name == "purity").map(|s| s.deviation);
+            if self.json {
+                let mut object = json!({ "record": name, "shots": shots.total(), "nll_lpdo": number(chain.nll),
+                    "nll_dense": dense.as_ref().map(|e| number(e.nll)), "fidelity_with_dense_ml": both.map(number),
+                    "purity_error": bar.map(number), "seconds": number(seconds) });
+                values.iter().for_each(|(key, value)| object[key] = number(*value));
+                list.push(object);
+            }
+            let plain = |x: Option<f64>| x.map_or("-".into(), |x| format!("{x:.6}"));
+            table.row([
+                name.clone(),
+                shots.total().to_string(),
+                format!("{:.6}", chain.nll),
+                plain(dense.as_ref().map(|e| e.nll)),
+                plain(both),
+                format!("{:.4}", of("purity")),
+                bar.map_or("-".into(), |b| format!("{b:.4}")),
+                format!("{:.4}", of("entropy")),
+                format!("{seconds:.2}"),
+            ]);
+        }
+        if self.json {
+            print_json(&json!({ "records": list }))?;
+        } else {
+            print(&table.to_string())?;
+        }
         Ok(Exit::Done)
     }
 }

@@ -7,16 +7,18 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use super::pictures::pictures;
 use super::{Detector, Exit, RecordsFrom, state};
+use crate::circuit::PauliSum;
 use crate::cli::output::{folder, number, print, print_json, writable, write_text};
 use crate::cli::training::on_signal;
 use crate::error::{Error, Place, Result};
 use crate::io::{Extra, load_lpdo, save_lpdo};
 use crate::random::Seed;
-use crate::report::{Chart, Table, city_plot, heat_map, line_chart};
+use crate::report::Table;
 use crate::tomography::{
-    Bootstrap, ChainSettings, DENSE_FIT_LIMIT, DenseMethod, Estimate, Estimator, Goodness, Lpdo, Optimiser, Replica,
-    Shots, choose_bond, goodness, nll, quantities, spreads,
+    Bootstrap, ChainSettings, DENSE_FIT_LIMIT, DenseMethod, Estimate, Estimator, Goodness, Lpdo, Optimiser, Questions,
+    Replica, Shots, choose_bond, divisions, goodness, nll, quantities, spreads,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
@@ -96,9 +98,9 @@ pub(super) struct Fit {
     /// Rate of Adam at the start.
     #[arg(long, default_value_t = 0.02)]
     rate: f64,
-    /// Random starts.
-    #[arg(long, default_value_t = 2)]
-    starts: usize,
+    /// Random starts, of which the best after a few steps goes on; without it 8 for a pure state and 2 for a mixed one.
+    #[arg(long)]
+    starts: Option<usize>,
     /// Share of the shots that is held out for `nll_held_out`; 0 holds none out.
     #[arg(long, default_value_t = 0.1)]
     held_out: f64,
@@ -108,6 +110,9 @@ pub(super) struct Fit {
     /// The state that was meant: a model, a circuit, a vector or density matrix (.npy, .json, text in columns).
     #[arg(long, value_name = "FILE")]
     target: Option<PathBuf>,
+    /// A sum of Pauli operators whose value is told, as 'Z0 Z1 - 0.5*X2'; may be given many times.
+    #[arg(long, value_name = "SUM", allow_hyphen_values = true)]
+    observable: Vec<String>,
     #[command(flatten)]
     detector: Detector,
     /// Error bars from so many repetitions.
@@ -153,6 +158,12 @@ impl Fit {
             let error = Error::shape("the target: levels of the sites", target.dims(), shots.dims());
             return Err(error.at(Place::File(path.clone())));
         }
+        let read = |text: &String| text.parse::<PauliSum>();
+        let observables = self.observable.iter().map(read).collect::<Result<Vec<_>>>()?;
+        if let Some(wide) = observables.iter().find(|o| o.qubits() > shots.sites()) {
+            return Err(Error::setting("observable", wide, format!("the records have {} sites", shots.sites())));
+        }
+        let asked = Questions { target: target.as_ref(), observables: &observables };
         let start = self.start.as_deref().map(|path| load_lpdo(path).map(|s| s.0)).transpose()?;
         let stopped = on_signal()?;
         let clock = Instant::now();
@@ -175,14 +186,16 @@ impl Fit {
             }
         }
         let mut watch = |_: f64| !stopped.load(Ordering::Relaxed);
+        let parts = if held_out > 0.0 { divisions(&shots, held_out, Seed(self.seed))? } else { Vec::new() };
         let nll_held_out = if let Some((_, held)) = tried.iter().find(|(b, _)| Some(*b) == bond_of(&estimator)) {
             Some(*held)
-        } else if held_out > 0.0 {
-            let (train, valid) = shots.split(held_out, Seed(self.seed))?;
-            let fit = estimator.estimate(&train, start.as_ref(), &mut watch)?;
-            Some(nll(&fit.state, &valid, estimator.readout())?)
         } else {
-            None
+            let mut losses = Vec::new();
+            for (train, valid) in &parts {
+                let fit = estimator.estimate(train, start.as_ref(), &mut watch)?;
+                losses.push(nll(&fit.state, valid, estimator.readout())?);
+            }
+            mean(&losses)
         };
         let estimate = estimator.estimate(&shots, start.as_ref(), &mut watch)?;
         let seconds = clock.elapsed().as_secs_f64();
@@ -191,12 +204,19 @@ impl Fit {
             extra.other.insert("nll".into(), number(estimate.nll));
             save_lpdo(out, &estimate.state, &extra)?;
         }
-        let values = quantities(&estimate.state, target.as_ref())?;
+        let values = quantities(&estimate.state, &asked)?;
+        // What the state that was meant makes of the same shots.
+        let mut nll_target = Vec::new();
+        if let Some(target) = &target {
+            let of = |shots: &Shots| nll(target, shots, estimator.readout());
+            nll_target.push(("nll_target", "NLL of the target", Some(of(&shots)?)));
+            let held = parts.iter().map(|(_, valid)| of(valid)).collect::<Result<Vec<_>>>()?;
+            nll_target.push(("nll_target_held_out", "held-out NLL of the target", mean(&held)));
+        }
         let good = goodness(&estimate.state, &shots, estimate.parameters, estimator.readout())?;
         let mut replicas = Vec::new();
         if self.bootstrap > 0 {
-            replicas =
-                self.repeat(&estimator, &estimate, &shots, target.as_ref(), &mut || stopped.load(Ordering::Relaxed))?;
+            replicas = self.repeat(&estimator, &estimate, &shots, &asked, &mut || stopped.load(Ordering::Relaxed))?;
             if (replicas.len() as u64) < self.bootstrap {
                 warnings.push(format!("interrupted after {} of {} repetitions", replicas.len(), self.bootstrap));
             }
@@ -212,6 +232,7 @@ impl Fit {
             &replicas,
             good.as_ref(),
             nll_held_out,
+            &nll_target,
             &tried,
             &warnings,
             seconds,
@@ -235,7 +256,8 @@ impl Fit {
             OptimiserName::Adam => Optimiser::Adam { epochs: self.epochs, batch: self.batch, rate: self.rate },
             OptimiserName::Sweeps => Optimiser::Sweeps,
         };
-        (settings.iterations, settings.starts) = (self.iterations, self.starts);
+        settings.iterations = self.iterations;
+        settings.starts = self.starts.unwrap_or(settings.starts);
         (settings.readout, settings.seed) = (readout, Seed(self.seed));
         Ok(Estimator::Chain(settings))
     }
@@ -246,7 +268,7 @@ impl Fit {
         estimator: &Estimator,
         estimate: &Estimate,
         shots: &Shots,
-        target: Option<&Lpdo>,
+        asked: &Questions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<Replica>> {
         let kind = match self.bootstrap_kind {
@@ -254,7 +276,7 @@ impl Fit {
             BootstrapName::Resampling => Bootstrap::Resampling,
         };
         // What a repetition depends on: files of another run are not gone on with.
-        let names: Vec<String> = quantities(&estimate.state, target)?.into_iter().map(|q| q.0).collect();
+        let names: Vec<String> = quantities(&estimate.state, asked)?.into_iter().map(|q| q.0).collect();
         let key = json!({ "version": 1, "kind": kind, "seed": self.seed, "nll": number(estimate.nll), "shots": shots.total(), "names": names });
         let mut replicas: Vec<Replica> = Vec::new();
         if let Some(path) = self.bootstrap_file.as_deref().filter(|p| p.exists()) {
@@ -264,7 +286,7 @@ impl Fit {
         while (replicas.len() as u64) < self.bootstrap && !interrupted() {
             let from = replicas.len() as u64;
             let count = block.min(self.bootstrap - from);
-            replicas.extend(kind.replicas(estimator, estimate, shots, target, Seed(self.seed), from, count)?);
+            replicas.extend(kind.replicas(estimator, estimate, shots, asked, Seed(self.seed), from, count)?);
             if let Some(path) = &self.bootstrap_file {
                 write_text(path, &json!({ "run": key, "replicas": replicas }).to_string())?;
             }
@@ -283,6 +305,7 @@ impl Fit {
         replicas: &[Replica],
         good: Option<&Goodness>,
         nll_held_out: Option<f64>,
+        nll_target: &[(&str, &str, Option<f64>)],
         tried: &[(usize, f64)],
         warnings: &[String],
         seconds: f64,
@@ -298,6 +321,7 @@ impl Fit {
                 "bonds_tried": tried.iter().map(|(b, v)| json!([b, number(*v)])).collect::<Vec<_>>(),
             });
             values.iter().for_each(|(name, value)| object[name] = number(*value));
+            nll_target.iter().for_each(|(name, _, value)| object[*name] = json!(value.map(number)));
             let bars = bars.iter().map(|s| {
                 (
                     s.name.clone(),
@@ -329,6 +353,9 @@ impl Fit {
         if let Some(held) = nll_held_out {
             plain(&mut table, "held-out NLL", format!("{held:.6}"));
         }
+        for (_, name, value) in nll_target {
+            plain(&mut table, name, value.map_or("-".into(), |v| format!("{v:.6}")));
+        }
         for (i, (name, value)) in values.iter().enumerate() {
             let bar = bars.get(i).map(|s| [format!("{:.6}", s.deviation), format!("[{:.6}, {:.6}]", s.low, s.high)]);
             let [deviation, interval] = bar.unwrap_or_default();
@@ -350,6 +377,10 @@ impl Fit {
     }
 }
 
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
 fn bond_of(estimator: &Estimator) -> Option<usize> {
     match estimator {
         Estimator::Chain(settings) => Some(settings.bond),
@@ -369,7 +400,7 @@ fn most_bond(dims: &[usize], purification: usize) -> usize {
 /// Repetitions in a file, if it is of the same run.
 fn stored(path: &Path, key: &serde_json::Value) -> Result<Vec<Replica>> {
     let fault = |what: &str| Error::Format { what: what.into() }.at(Place::File(path.into()));
-    let file = crate::io::read_text(path)?;
+    let file = crate::io::circuit::text(path)?;
     let value: serde_json::Value =
         serde_json::from_str(&file).map_err(|_| fault("not a file of repetitions; give another name"))?;
     if value.get("run") != Some(key) {
@@ -398,8 +429,11 @@ fn warnings(shots: &Shots) -> Result<Vec<String>> {
             }
         }
         let more = if blind.len() > 1 { format!(" (and {} sites more)", blind.len() - 1) } else { String::new() };
+        let missing: Vec<&str> = ["X", "Y", "Z"].into_iter().filter(|l| !seen.iter().any(|s| s == l)).collect();
+        let letters = seen.iter().all(|s| ["X", "Y", "Z"].contains(&s.as_str())) && shots.dims()[site] == 2;
+        let add = if letters { format!(" (add settings with {})", missing.join(", ")) } else { String::new() };
         list.push(format!(
-            "site {site}{more} is measured in {} only: {found} of the {needed} operators that a complete measurement spans; what the records do not tell is chosen by the fit",
+            "site {site}{more} is measured in {} only{add}: {found} of the {needed} operators that a complete measurement spans; what the records do not tell is chosen by the fit",
             seen.join(", ")
         ));
     } else {
@@ -409,9 +443,10 @@ fn warnings(shots: &Shots) -> Result<Vec<String>> {
         let simple = shots.measurements().iter().all(|m| m.outcomes(2) <= 2);
         if simple && outcomes < d.saturating_mul(d) && d <= DENSE_FIT_LIMIT {
             list.push(format!(
-                "{} settings give at most {outcomes} numbers, a general state of these sites has {}: only states with less freedom (pure, or of small bond) are determined",
+                "{} settings give at most {outcomes} numbers, a general state of these sites has {}: only states with less freedom (pure, or of small bond) are determined; {} settings at least are needed",
                 shots.by_setting().len(),
-                d * d
+                d * d,
+                d + 1
             ));
         }
     }
@@ -419,47 +454,4 @@ fn warnings(shots: &Shots) -> Result<Vec<String>> {
         list.push(format!("{} shots: too few to tell anything", shots.total()));
     }
     Ok(list)
-}
-
-/// Pictures of a fit.
-fn pictures(folder: &Path, estimate: &Estimate, good: Option<&Goodness>) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|source| Error::Io { path: folder.into(), action: "create", source })?;
-    let write = |name: &str, text: String| write_text(&folder.join(name), &text);
-    let state = &estimate.state;
-    if estimate.curve.len() > 1 {
-        let points = estimate.curve.iter().enumerate().map(|(i, &v)| (i as f64 + 1.0, v));
-        write(
-            "training.svg",
-            line_chart(&Chart::new("Training", "iteration", "NLL (nats per shot)").curve("", points))?,
-        )?;
-    }
-    let labels: Vec<String> = (0..state.sites()).map(|s| s.to_string()).collect();
-    if state.dims().iter().all(|&d| d == 2) && (2..=60).contains(&state.sites()) {
-        for (letter, pauli) in [('X', 0), ('Y', 1), ('Z', 2)] {
-            let matrix = crate::tomography::correlations(state, pauli)?;
-            write(
-                &format!("correlations_{}.svg", letter.to_ascii_lowercase()),
-                heat_map(&format!("<{letter}{letter}> - <{letter}><{letter}>"), &labels, &matrix)?,
-            )?;
-        }
-    }
-    if state.sites() > 1
-        && let Some(entropies) = crate::tomography::block_entropies(state)?
-    {
-        let points = entropies.iter().enumerate().map(|(i, &s)| (i as f64, s));
-        let chart = Chart::new("Entropy of the sites left of a cut", "bond", "S (nats)").curve("", points).from_zero();
-        write("entropy.svg", line_chart(&chart.counting(0..=state.sites() - 2))?)?;
-    }
-    let d = state.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
-    if d <= 16 {
-        write("state.svg", city_plot(&state.density()?, state.dims())?)?;
-    }
-    if let Some(g) = good {
-        let excess =
-            |r: &crate::tomography::Residual| (r.g2 - r.degrees as f64) / (2.0 * r.degrees.max(1) as f64).sqrt();
-        let points = g.residuals.iter().enumerate().map(|(i, r)| (i as f64 + 1.0, excess(r)));
-        let chart = Chart::new("Residuals by setting, the worst first", "setting", "(G2 - degrees) / sqrt(2 degrees)");
-        write("residuals.svg", line_chart(&chart.curve("", points).level("0", 0.0).level("3 sigma", 3.0))?)?;
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Detector, Exit, state};
+use super::{Detector, Exit, noisy_state, state};
 use crate::cli::output::{print, print_json, writable};
 use crate::error::{Error, Result};
 use crate::io::write_shots;
@@ -12,7 +12,7 @@ use crate::random::Seed;
 use crate::tomography::{Measurement, Noise, Settings, simulate};
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum SettingsName {
+pub(super) enum SettingsName {
     /// All 3^n products of X, Y, Z in turn.
     All,
     /// X, Y or Z at random.
@@ -25,10 +25,26 @@ enum SettingsName {
     Pauli6,
 }
 
+impl SettingsName {
+    pub(super) fn settings(self, sites: usize) -> Settings {
+        let everywhere = |m: Measurement| Settings::Given(vec![vec![m; sites]]);
+        match self {
+            SettingsName::All => Settings::AllPaulis,
+            SettingsName::Paulis => Settings::RandomPaulis,
+            SettingsName::Bases => Settings::RandomBases,
+            SettingsName::Sic => everywhere(Measurement::Sic),
+            SettingsName::Pauli6 => everywhere(Measurement::Pauli6),
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Simulate {
     /// The state: a model, a circuit (.qasm, .qsim), a vector or a density matrix (.npy, .json, text).
     state: PathBuf,
+    /// Noise after the gates of a circuit, to ten qubits: JSON, as `ansatz circuit run --noise`.
+    #[arg(long, value_name = "FILE.json")]
+    noise: Option<PathBuf>,
     /// Shots.
     #[arg(long, default_value_t = 1000)]
     shots: u64,
@@ -57,11 +73,15 @@ pub(super) struct Simulate {
 impl Simulate {
     pub(super) fn run(self) -> Result<Exit> {
         writable(&self.out)?;
-        let state = state(&self.state, None)?;
+        let state = match &self.noise {
+            Some(noise) => noisy_state(&self.state, noise)?,
+            None => state(&self.state, None)?,
+        };
         let sites = state.sites();
-        let everywhere = |m: Measurement| Settings::Given(vec![vec![m; sites]]);
         let settings =
-            if !self.setting.is_empty() {
+            if self.setting.is_empty() {
+                self.settings.settings(sites)
+            } else {
                 let mut list = Vec::new();
                 for text in &self.setting {
                     let named = text.chars().map(|c| Measurement::named(&c.to_string())).collect::<Option<Vec<_>>>();
@@ -70,14 +90,6 @@ impl Simulate {
                     })?);
                 }
                 Settings::Given(list)
-            } else {
-                match self.settings {
-                    SettingsName::All => Settings::AllPaulis,
-                    SettingsName::Paulis => Settings::RandomPaulis,
-                    SettingsName::Bases => Settings::RandomBases,
-                    SettingsName::Sic => everywhere(Measurement::Sic),
-                    SettingsName::Pauli6 => everywhere(Measurement::Pauli6),
-                }
             };
         let noise = Noise { depolarising: self.depolarising, readout: self.detector.readout(sites)? };
         let shots = simulate(&state, &settings, self.shots, &noise, Seed(self.seed))?;
