@@ -12,6 +12,8 @@ use crate::error::Result;
 const MOST_OUTCOMES: usize = 1 << 12;
 /// Rows of all settings together.
 const MOST_ROWS: usize = 1 << 21;
+/// Outcomes for each shot beyond which frequencies tell nothing of single settings.
+const MOST_FOR_A_SHOT: u64 = 20;
 
 /// How one setting is explained.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +46,7 @@ pub struct Goodness {
 }
 
 /// Compares what was seen with what the state says, setting by setting; `None` where settings have too many outcomes to be looked at one
-/// by one (more than 4096), or are too many.
+/// by one (more than 4096), or are too many, or have more than 20 outcomes for each shot.
 ///
 /// # Errors
 /// As [`log_likelihoods`].
@@ -61,7 +63,7 @@ pub fn goodness(state: &Lpdo, shots: &Shots, parameters: usize, readout: Option<
             setting.iter().zip(shots.dims()).map(|(&m, &d)| shots.measurements()[m as usize].outcomes(d)).collect();
         let all = several.iter().fold(1usize, |n, &o| n.saturating_mul(o));
         rows = rows.saturating_add(all);
-        if all > MOST_OUTCOMES || rows > MOST_ROWS {
+        if all > MOST_OUTCOMES || rows > MOST_ROWS || rows as u64 > MOST_FOR_A_SHOT.saturating_mul(shots.total()) {
             return Ok(None);
         }
         let setting: Vec<u32> = setting.iter().map(|&m| numbers[m as usize]).collect();

@@ -138,6 +138,8 @@ pub(super) struct Fit {
     json: bool,
 }
 
+/// Where settings have too few shots for their outcomes.
+const NO_VERDICT: &str = "too few shots for the outcomes of single settings to be tested; judge by the held-out loss and a parametric bootstrap";
 /// Bonds that are tried where none is given.
 const BONDS: [usize; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
 
@@ -342,6 +344,8 @@ impl Fit {
                 object["goodness"] =
                     json!({ "g2": number(g.g2), "degrees": g.degrees, "sigma": number(g.z), "worst": worst });
                 object["verdict"] = json!(g.verdict);
+            } else {
+                object["verdict"] = json!(NO_VERDICT);
             }
             return print_json(&object);
         }
@@ -368,6 +372,8 @@ impl Fit {
         }
         if let Some(g) = good {
             text += &format!("G2 = {:.1} at {} degrees of freedom; {}\n", g.g2, g.degrees, g.verdict);
+        } else {
+            text += &format!("{NO_VERDICT}\n");
         }
         for warning in warnings {
             text += &format!("warning: {warning}\n");
