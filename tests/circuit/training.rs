@@ -39,12 +39,13 @@ fn covariance_matrix_adaptation_finds_minima() {
     };
     let minimum = cma.run(&[3.0; 6], 2000, Seed(2), ellipsoid).unwrap();
     assert!(minimum.value < 1e-12, "{minimum:?}");
-    // Rugged: many minima about one.
+    // Rugged: many minima about one, which a run may miss; which does depends on the signs of eigenvectors.
     let rugged = |x: &[f64], _: Wanted| {
         Ok((x.iter().map(|x| x * x + 10.0 * (1.0 - (std::f64::consts::TAU * x).cos())).sum(), Vec::new()))
     };
     let wide = Minimiser::CmaEs { spread: 2.0, population: Some(60) };
-    assert!(wide.run(&[2.3; 4], 400, Seed(3), rugged).unwrap().value < 1e-9);
+    let found = (0..6).filter(|&seed| wide.run(&[2.3; 4], 400, Seed(seed), rugged).unwrap().value < 1e-9).count();
+    assert!(found >= 3, "{found} of 6");
     // One dimension, the same bits for the same seed, a start that is the minimum, noise.
     let square = |x: &[f64], _: Wanted| Ok((x.iter().map(|x| x * x).sum(), Vec::new()));
     assert!(cma.run(&[4.0], 300, Seed(1), square).unwrap().value < 1e-12);
