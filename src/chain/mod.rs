@@ -35,3 +35,4 @@ pub(crate) use mps::check_entries;
 pub use operators::{operator, operator_as};
 pub use opsum::{OpSum, SiteOp};
 pub use purified::Purified;
+pub(crate) use purified::apart;

@@ -334,16 +334,7 @@ impl<T: Scalar> Purified<T> {
         let rows: usize = dims.iter().product();
         let mut split = Array2::zeros((rows, amplitudes.len() / rows));
         for (index, &x) in amplitudes.iter().enumerate() {
-            // From the last site up.
-            let (mut rest, mut row, mut column, mut row_step, mut column_step) = (index, 0, 0, 1, 1);
-            for (&d, &k) in dims.iter().zip(&self.kraus).rev() {
-                let local = rest % (d * k);
-                rest /= d * k;
-                row += local / k * row_step;
-                column += local % k * column_step;
-                row_step *= d;
-                column_step *= k;
-            }
+            let (row, column) = apart(index, &dims, &self.kraus);
             split[[row, column]] = x;
         }
         Ok(matmul(&split.view(), Op::None, &split.view(), Op::Adjoint))
@@ -447,6 +438,22 @@ fn purity_step<T: Scalar>(x: &Array4<T>, a: &Array3<T>, k: usize) -> Array4<T> {
     let third = third.into_shape_with_order((r * r * r, l * d * k)).unwrap_or_default();
     let last = matmul(&third.view(), Op::None, &flat4(bra, [0, 1, 2, 3], l * d * k).view(), Op::None);
     last.into_shape_with_order((r, r, r, r)).unwrap_or_default()
+}
+
+/// The number of an amplitude of a purified chain as that of its physical levels and that of its Kraus levels, the last site
+/// fastest in each.
+pub(crate) fn apart(index: usize, dims: &[usize], kraus: &[usize]) -> (usize, usize) {
+    // From the last site up.
+    let (mut rest, mut row, mut column, mut row_step, mut column_step) = (index, 0, 0, 1, 1);
+    for (&d, &k) in dims.iter().zip(kraus).rev() {
+        let local = rest % (d * k);
+        rest /= d * k;
+        row += local / k * row_step;
+        column += local % k * column_step;
+        row_step *= d;
+        column_step *= k;
+    }
+    (row, column)
 }
 
 #[cfg(test)]

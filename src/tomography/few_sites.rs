@@ -7,6 +7,7 @@ use super::compiled::Compiled;
 use super::density::DENSE_LIMIT;
 use super::likelihood::{Loss, Sites};
 use super::products::Products;
+use crate::chain::apart;
 use crate::error::{Error, Result};
 use crate::linalg::{Op, matmul};
 
@@ -57,16 +58,8 @@ impl FewSites {
         }
         let places = (0..amplitudes)
             .map(|index| {
-                let (mut rest, mut s, mut k, mut step_s, mut step_k) = (index, 0, 0, 1, 1);
-                for (&d, &q) in dims.iter().zip(kraus).rev() {
-                    let here = rest % (d * q);
-                    rest /= d * q;
-                    s += here / q * step_s;
-                    k += here % q * step_k;
-                    step_s *= d;
-                    step_k *= q;
-                }
-                s * purification + k
+                let (row, column) = apart(index, dims, kraus);
+                row * purification + column
             })
             .collect();
         Ok(Some(FewSites { products, weights: data.weights.clone(), dimension, purification, places }))

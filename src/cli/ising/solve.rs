@@ -138,7 +138,7 @@ impl Ising {
     }
 
     /// The energy as the derivative of the truncated flow, by differences over a step so small that they agree with that on
-    /// a tape to nine digits, in a quarter of its time.
+    /// a tape to nine digits, in half its time or less.
     fn with_energy(&self, beta: f64) -> Result<Point> {
         let step = 1e-5 * beta.abs().max(1.0);
         let (mut f, mut error) = ([0.0; 5], 0.0);
