@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ansatz::Seed;
 use ansatz::io::{load_equation, load_plan};
-use ansatz::network::{Equation, Network, Plan, Planner};
+use ansatz::network::{Backward, Contraction, Equation, Network, Plan, Planner};
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand::RngExt;
 
@@ -32,7 +32,7 @@ fn lattice(side: usize, bond: u64) -> Equation {
     Equation::from_names(&inputs, &[] as &[String], &dims).unwrap()
 }
 
-/// A cycle and two random matchings.
+/// A cycle and a random matching.
 fn graph(count: usize, bond: u64) -> Equation {
     let mut stream = Seed(7).stream("graph", count as u64);
     let mut dims = std::collections::HashMap::new();
@@ -57,6 +57,10 @@ fn measure(c: &mut Criterion, name: &str, equation: &Equation, plan: &Plan) {
     println!("{name}: {plan}");
     c.bench_function(name, |b| b.iter(|| network.contract(plan).unwrap()));
     c.bench_function(&format!("{name}, gradient"), |b| b.iter(|| network.gradient(plan).unwrap()));
+    let compiled = Contraction::new(plan).compile(&network).unwrap();
+    c.bench_function(&format!("{name}, compiled"), |b| b.iter(|| compiled.run(&network).unwrap()));
+    let compiled = Backward::new().compile(&network, plan).unwrap();
+    c.bench_function(&format!("{name}, compiled gradient"), |b| b.iter(|| compiled.gradient(&network).unwrap()));
 }
 
 fn contraction(c: &mut Criterion) {

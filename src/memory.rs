@@ -1,6 +1,7 @@
 //! Whether the system would give so much memory at all, asked before a size that a user chose is taken at its word; how it
 //! gives it; and amounts of it as people write them.
 
+use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
@@ -27,6 +28,23 @@ pub(crate) fn check_room<T>(what: impl FnOnce() -> String, count: Option<usize>,
 /// A number of bytes, with or without a unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Bytes(pub(crate) u64);
+
+impl fmt::Display for Bytes {
+    /// In the unit that leaves one to three digits before the point.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = ["kB", "MB", "GB", "TB", "PB", "EB"];
+        if self.0 < 1000 {
+            return write!(f, "{} bytes", self.0);
+        }
+        let (mut value, mut unit) = (self.0 as f64 / 1e3, 0);
+        while value >= 999.5 && unit + 1 < units.len() {
+            value /= 1e3;
+            unit += 1;
+        }
+        let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+        write!(f, "{value:.digits$} {}", units[unit])
+    }
+}
 
 impl FromStr for Bytes {
     type Err = String;
@@ -93,6 +111,21 @@ mod tests {
         }
         for text in ["", "GiB", "4 apples", "-1", "0", "nan", "1e30GiB", "99999999999TiB"] {
             assert!(text.parse::<Bytes>().is_err(), "{text}");
+        }
+    }
+    #[test]
+    fn amounts_of_memory_are_written_in_the_unit_that_fits() {
+        let texts = [
+            (7, "7 bytes"),
+            (1000, "1.00 kB"),
+            (12_345, "12.3 kB"),
+            (999_499, "999 kB"),
+            (999_700, "1.00 MB"),
+            (4 << 30, "4.29 GB"),
+            (u64::MAX, "18.4 EB"),
+        ];
+        for (bytes, text) in texts {
+            assert_eq!(Bytes(bytes).to_string(), text);
         }
     }
 }

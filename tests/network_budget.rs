@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ansatz::linalg::{Op, matmul};
-use ansatz::network::{Budget, Contraction, Equation, Network, Plan, Planner, SlicedSum};
+use ansatz::network::{Backward, Budget, Contraction, ContractionTree, Equation, Network, Plan, Planner, SlicedSum};
 use ansatz::{Error, Kind, Scalar, Seed};
 use ndarray::Array2;
 use num_complex::Complex64;
@@ -153,12 +153,12 @@ fn a_plan_says_what_is_taken() {
             .next()
             .unwrap()
             .split(',')
-            .map(|term| term.chars().map(|c| if c == 'x' { 3 } else { 240 }).collect())
+            .map(|term| term.chars().map(|c| if c == 'x' { 3 } else { 190 }).collect())
             .collect();
         let equation = Equation::parse(einsum, &shapes).unwrap();
         let network = Network::<f64>::random(&equation, Seed(1)).unwrap();
         for order in [vec![(0, 1), (4, 2), (5, 3)], vec![(1, 2), (0, 4), (3, 5)]] {
-            let tree = ansatz::network::ContractionTree::new(4, order).unwrap();
+            let tree = ContractionTree::new(4, order).unwrap();
             for sliced in [vec![], vec![equation.names().iter().position(|name| name == "d").unwrap()]] {
                 let plan = Plan::new(&equation, &tree, &sliced).unwrap();
                 network.contract(&plan).unwrap();
@@ -188,6 +188,54 @@ fn a_plan_that_does_not_fit_says_how_many_slices_would() {
     let within = network.contract_within(Budget::bytes(bytes), Duration::from_secs(1), Seed(1)).unwrap();
     let error = (within.into_tensor().unwrap().sub(&whole).unwrap().norm() / whole.norm()).value();
     assert!(error < 1e-10, "{error}");
+}
+
+#[test]
+fn no_gradient_takes_more_than_its_budget() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut kept_less = 0;
+    // A vector with five indices, to which matrices are applied one after the other, and another one: small tensors, large
+    // intermediates that need each other down to the first.
+    for (index, dim, steps) in [(0, 4, 24), (1, 5, 15)] {
+        let mut names: Vec<String> = (0..5).map(|site| format!("{site}:")).collect();
+        let mut inputs = vec![names.clone()];
+        for step in 0..steps {
+            let after = format!("{}:{step}", step % 5);
+            inputs.push(vec![names[step % 5].clone(), after.clone()]);
+            names[step % 5] = after;
+        }
+        inputs.push(names);
+        let dims = inputs.iter().flatten().map(|name| (name.clone(), dim)).collect();
+        let equation = Equation::from_names(&inputs, &[] as &[String], &dims).unwrap();
+        let network = Network::<f64>::random(&equation, Seed(index)).unwrap();
+        let count = inputs.len();
+        let pairs = (0..count - 1).map(|k| if k == 0 { (0, 1) } else { (count - 1 + k, k + 1) }).collect();
+        let free = Plan::new(&equation, &ContractionTree::new(count, pairs).unwrap(), &[]).unwrap();
+        let sliced = Plan::new(&equation, free.tree(), &[0]).unwrap();
+        for plan in [free, sliced] {
+            let whole = Backward::new().compile(&network, &plan).unwrap();
+            let expected = network.gradient(&plan).unwrap();
+            for share in [1.0, 0.8, 0.6, 0.4] {
+                let bytes = (whole.peak_bytes() as f64 * share) as u64;
+                let backward = Backward::new().budget(Budget::bytes(bytes));
+                let Ok(compiled) = backward.compile(&network, &plan) else { continue };
+                kept_less += usize::from(compiled.multiplications() > whole.multiplications());
+                for threads in [1, 2] {
+                    let (result, found) = pool(threads, || measured(|| backward.gradient(&network, &plan)));
+                    for (a, b) in result.unwrap().derivatives().iter().zip(expected.derivatives()) {
+                        let (a, b) = (a.clone().into_tensor().unwrap(), b.clone().into_tensor().unwrap());
+                        assert!((a.sub(&b).unwrap().norm() / b.norm()).value() < 1e-12);
+                    }
+                    // The steps of both passes, described while they are laid out and again when they are.
+                    let most = bytes + 4 * beside(&plan) + if threads > 1 { 65_536 } else { 0 };
+                    assert!(found <= most, "{index}: {found} of {bytes} bytes, {threads} threads, {plan}");
+                }
+            }
+            let tight = Backward::new().budget(Budget::bytes(1000)).gradient(&network, &plan).unwrap_err();
+            assert!(matches!(&tight, Error::Memory { .. }) && tight.to_string().contains("the gradient by this plan"));
+        }
+    }
+    assert!(kept_less > 1, "{kept_less} made intermediates again");
 }
 
 fn bits(sum: &SlicedSum<f32>) -> String {

@@ -10,7 +10,7 @@ use clap::Args;
 use super::Exit;
 use super::contract_task::Task;
 use super::options::{GaugeName, Minimise};
-use super::output::{number, print, print_json, write_text};
+use super::output::{complain, number, print, print_json, write_text};
 use super::training::on_signal;
 use crate::error::{Error, Result};
 use crate::io::{TensorData, load_equation, load_plan, load_sliced_sum, load_tensor_data, save_sliced_sum};
@@ -22,6 +22,9 @@ use crate::network::{
 use crate::random::Seed;
 use crate::report::{SliceBar, Table, pattern_dot, pattern_svg, plan_dot, plan_svg};
 use crate::scalar::{Kind, LogScaled, Scalar};
+
+/// Multiplications a second on which a warning reckons.
+const USUAL_RATE: f64 = 5e9;
 
 #[derive(Debug, Args)]
 pub(super) struct Contract {
@@ -243,6 +246,7 @@ impl Contract {
         };
         let planned = start.elapsed().as_secs_f64();
         self.keep(&plan)?;
+        self.warn(&plan);
         let done = if self.plan_only { None } else { Some(self.contracted(&task, &plan, ceiling)?) };
         self.tell(&task, &plan, planned, done.as_ref())?;
         Ok(if done.is_some_and(|done| done.interrupted) { Exit::Interrupted } else { Exit::Done })
@@ -316,6 +320,20 @@ impl Contract {
         }
         let (done, multiplications) = (sum.done(), sum.multiplications());
         Ok((compiled.finish(network, sum)?, done, multiplications, seconds))
+    }
+
+    /// Says before it begins that a contraction will take long.
+    fn warn(&self, plan: &Plan) {
+        let slices = self.slices.map_or(1.0, |most| most as f64 / plan.slices() as f64).min(1.0);
+        let hours = plan.cost().log2_flops.exp2() * slices / USUAL_RATE / 3600.0;
+        if !self.plan_only && hours > 0.5 {
+            let cost = plan.cost().log2_flops;
+            complain(&format!(
+                "warning: 2^{cost:.1} multiplications in {} slices take about {hours:.1e} hours; allow more memory (--bytes), or \
+                 search for longer (--time); --plan-only shows the plan alone",
+                plan.slices()
+            ));
+        }
     }
 
     /// Writes and draws the plan as far as that is asked for.
@@ -430,7 +448,7 @@ impl Contract {
         table.row(["multiplications".to_owned(), format!("2^{:.2}", cost.log2_flops)]);
         table.row(["elements written".to_owned(), format!("2^{:.2}", cost.log2_write)]);
         table.row(["largest intermediate".to_owned(), format!("2^{:.2} elements", cost.log2_size)]);
-        table.row([format!("peak memory ({kind})"), format!("{:.4} GB", plan.peak_bytes(kind) as f64 / 1e9)]);
+        table.row([format!("peak memory ({kind})"), Bytes(plan.peak_bytes(kind)).to_string()]);
         table.row(["slices".to_owned(), plan.slices().to_string()]);
         if !plan.sliced().is_empty() {
             let times = format!("2^{:.2} times the multiplications", plan.log2_overhead());

@@ -29,7 +29,6 @@ mod planner;
 mod refine;
 mod search;
 mod simplify;
-mod slices;
 mod tree;
 mod unique;
 
@@ -39,7 +38,7 @@ pub use compress::{
 pub use cost::{Cost, Objective};
 pub use equation::Equation;
 pub(crate) use execute::Accumulator;
-pub use execute::{Budget, CompiledContraction, Contracted, Contraction, SliceObserver, SlicedSum};
+pub use execute::{Budget, CompiledContraction, CompiledGradient, Contracted, Contraction, SliceObserver, SlicedSum};
 pub use gradient::{Backward, Gradient};
 pub use network::{Bond, Network, Node};
 pub use plan::{Plan, Step};

@@ -8,6 +8,9 @@ use crate::network::Plan;
 /// Pixels between two leaves, and between two levels.
 const STEP: f64 = 14.0;
 const MARGIN: f64 = 24.0;
+/// Steps whose cost is written beside them, and how far below the dearest one it may be, as `log2`.
+const LABELS: usize = 16;
+const LABELLED: f64 = 5.0;
 
 /// The tree of a plan in the DOT language; a node tells `log2` of its multiplications and of the elements of its result.
 #[must_use]
@@ -29,7 +32,7 @@ pub fn plan_dot(plan: &Plan) -> String {
 
 /// The tree of a plan as a picture: tensors below, the result above. The redder a node, the nearer its multiplications
 /// to those of the dearest one (white: a millionth); the larger, the more elements its result has. Each node has its
-/// numbers as a tooltip.
+/// numbers as a tooltip; the multiplications of the dearest are written beside them.
 ///
 /// # Errors
 /// [`Error::Memory`] for more than 100 000 tensors, of which no picture can be looked at.
@@ -106,16 +109,42 @@ pub fn plan_svg(plan: &Plan) -> Result<String> {
             cost.log2_flops, cost.log2_size
         );
     }
+    let mut dear: Vec<usize> = (0..steps.len()).filter(|&s| steps[s].log2_flops > dearest - LABELLED).collect();
+    dear.sort_by(|&a, &b| steps[b].log2_flops.total_cmp(&steps[a].log2_flops).then(a.cmp(&b)));
+    // The steps along a trunk lie closer than the height of a line: none is written where another one is.
+    let mut written: Vec<(f64, f64)> = Vec::new();
+    for step in dear {
+        let (cx, cy) = place(leaves + step);
+        if written.len() == LABELS || written.iter().any(|(x, y)| (x - cx).abs() < 42.0 && (y - cy).abs() < 10.0) {
+            continue;
+        }
+        written.push((cx, cy));
+        let _ = writeln!(
+            svg,
+            "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"9\" stroke=\"white\" stroke-width=\"2.5\" \
+             paint-order=\"stroke\">2^{:.1}</text>",
+            cx + 8.0,
+            cy + 3.0,
+            steps[step].log2_flops
+        );
+    }
     let cost = plan.cost();
     let _ = writeln!(
         svg,
-        "<text x=\"{MARGIN}\" y=\"{:.0}\">{leaves} tensors, 2^{:.2} multiplications, largest 2^{:.2}, {} slices</text>\n</svg>",
+        "<text x=\"{MARGIN}\" y=\"{:.0}\">{leaves} tensors, 2^{:.2} multiplications, largest 2^{:.2}, {}</text>\n</svg>",
         height - 0.5 * MARGIN,
         cost.log2_flops,
         cost.log2_size,
-        plan.slices()
+        slices_of(plan)
     );
     Ok(svg)
+}
+
+fn slices_of(plan: &Plan) -> String {
+    match plan.slices() {
+        1 => "not sliced".into(),
+        slices => format!("{slices} slices"),
+    }
 }
 
 pub(super) fn escaped(text: &str) -> String {

@@ -23,6 +23,7 @@ fn gumbel(stream: &mut Stream) -> f64 {
 }
 
 /// A model and the pairs that it was led through.
+#[derive(Clone)]
 pub(super) struct Order {
     pub model: Model,
     pub pairs: Vec<(usize, usize)>,

@@ -26,8 +26,9 @@ const MOVES: usize = 4000;
 /// Orders are tried with smaller bonds where one trial would take more multiplications: a second or so.
 const TRIAL_LOG2_FLOPS: f64 = 31.0;
 
-/// A trial may not cost more than this factor over the cheapest, as `log2`.
+/// A trial may not cost more than this factor over the cheapest, as `log2`, unless it takes less than a tenth of a second or so.
 const DEARER: f64 = 1.0;
+const LITTLE_LOG2_FLOPS: f64 = 27.0;
 
 impl Planner {
     /// An order for [`contract_compressed`](Network::contract_compressed) with bonds of at most `max_bond`: a few hundred
@@ -53,8 +54,8 @@ impl Planner {
 
 impl<T: Scalar> Network<T> {
     /// An order as by [`Planner::search_compressed`], chosen by what truncations lose and not by the modelled cost alone:
-    /// the network is contracted by each of the best orders, of which none may be twice as dear as the cheapest, and the
-    /// one with the smallest [`error`](super::Approximate::error) is taken. Where one contraction would take more than a
+    /// the network is contracted by each of the best orders, as they were drawn and as they were improved, of which none may
+    /// be twice as dear as the cheapest unless all are cheap, and the one with the smallest [`error`](super::Approximate::error) is taken. Where one contraction would take more than a
     /// second or so, they are tried with smaller bonds.
     ///
     /// Of orders of like cost, errors differ by a factor of ten, and estimates rank them mostly right
@@ -82,7 +83,7 @@ impl<T: Scalar> Network<T> {
         let mut best: Option<(f64, usize)> = None;
         let cheapest = found.iter().map(|plan| plan.cost().log2_flops).fold(f64::INFINITY, f64::min);
         for (number, plan) in found.iter().enumerate() {
-            if plan.cost().log2_flops > cheapest + DEARER {
+            if plan.cost().log2_flops > (cheapest + DEARER).max(LITTLE_LOG2_FLOPS) {
                 continue;
             }
             if number > 0 && !clock.runs() {
@@ -121,7 +122,7 @@ fn judged(model: &Model) -> f64 {
     model.flops.max(1.0).log2() + 0.25 * model.peak.log2() + (1.0 + model.dropped).log2()
 }
 
-/// The best orders that were found, the best first; at least one.
+/// The best orders that were found, the best first, and then those from which they were made; at least one.
 fn candidates(equation: &Equation, max_bond: usize, clock: &Clock, seed: Seed) -> Result<Vec<CompressedPlan>> {
     check_bond(max_bond)?;
     let model = Model::new(equation, max_bond);
@@ -153,6 +154,7 @@ fn candidates(equation: &Equation, max_bond: usize, clock: &Clock, seed: Seed) -
         });
         orders.insert(0, (judged(&order.model), order));
     }
+    let drawn: Vec<(f64, Order)> = orders.iter().map(|(value, order)| (*value, order.clone())).collect();
     let improve = |(number, (_, order)): (usize, (f64, Order))| {
         let mut stream = seed.stream("compressed order, improved", number as u64);
         let order = improved(&model, order, MOVES, judged, || clock.runs(), &mut stream);
@@ -160,6 +162,7 @@ fn candidates(equation: &Equation, max_bond: usize, clock: &Clock, seed: Seed) -
     };
     let mut orders: Vec<(f64, Order)> = orders.into_par_iter().enumerate().map(improve).collect();
     orders.sort_by(|x, y| x.0.total_cmp(&y.0));
+    orders.extend(drawn);
     orders.dedup_by(|x, y| x.1.pairs == y.1.pairs);
     let plan = |(_, order): (f64, Order)| {
         let tree = ContractionTree::new(equation.tensors(), order.pairs)?;

@@ -8,21 +8,23 @@ pub(super) struct Block {
     pub death: usize,
 }
 
-/// The place of every block, and the length of the whole. Blocks that are alive at the same time do not overlap; the
-/// block `first`, if any, is at the start.
+/// The place of every block, and the length of the whole. Blocks that are alive at the same time do not overlap; those
+/// that are `fixed` are where that says.
 ///
 /// The largest is placed first, each at the lowest place that is free while it lives.
-pub(super) fn assign(blocks: &[Block], first: Option<usize>) -> (Vec<u64>, u64) {
+pub(super) fn assign(blocks: &[Block], fixed: &[(usize, u64)]) -> (Vec<u64>, u64) {
     let mut order: Vec<usize> = (0..blocks.len()).filter(|&b| blocks[b].len > 0).collect();
-    order.sort_by_key(|&b| (Some(b) != first, std::cmp::Reverse(blocks[b].len), b));
+    let given = |b: usize| fixed.iter().find(|&&(block, _)| block == b).map(|&(_, at)| at);
+    order.sort_by_key(|&b| (given(b).is_none(), std::cmp::Reverse(blocks[b].len), b));
     let mut places = vec![0_u64; blocks.len()];
+    fixed.iter().for_each(|&(b, at)| places[b] = at);
     // In the order of their places.
     let mut placed: Vec<usize> = Vec::with_capacity(order.len());
     let mut end = 0_u64;
     for b in order {
         let block = blocks[b];
-        let mut at = 0_u64;
-        for &other in &placed {
+        let mut at = given(b).unwrap_or(0);
+        for &other in placed.iter().filter(|_| given(b).is_none()) {
             let taken = blocks[other];
             if taken.death < block.birth || block.death < taken.birth {
                 continue;
@@ -57,8 +59,8 @@ mod tests {
                     death: birth + stream.random_range(0..9),
                 })
                 .collect();
-            let (places, end) = assign(&blocks, Some(59));
-            assert_eq!(places[59], 0);
+            let (places, end) = assign(&blocks, &[(59, 7)]);
+            assert_eq!(places[59], 7);
             let overlap = |a: usize, b: usize| {
                 let (x, y) = (blocks[a], blocks[b]);
                 let together = x.birth <= y.death && y.birth <= x.death;

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
+use super::actions::Home;
 use super::budget::Budget;
 use super::contraction::SliceObserver;
 use super::kernel::Memory;
@@ -10,7 +11,7 @@ use super::leaves::Leaves;
 use super::prepared::Prepared;
 use super::sliced::{Accumulator, SlicedSum, zeros};
 use super::worker::Worker;
-use super::{Contracted, on_diagonal};
+use super::{Contracted, handed_out};
 use crate::error::{Error, Result};
 use crate::network::{Network, Plan};
 use crate::parallel::{each, with_team};
@@ -225,18 +226,26 @@ impl<T: Scalar> CompiledContraction<T> {
         let slices = self.slices(leaves);
         let mut memory = Memory { leaves: &slices, kept: &[], work: &mut work, slice: &[], exponents: &mut exponents };
         // A team costs as much as some hundred thousand multiplications.
-        let mut run = || memory.run(&compiled.body, compiled.leaves);
+        let mut run = || memory.slice(compiled);
         if compiled.flops >= TEAM_WORK {
             with_team(run)?
         } else {
             run()?
         }
         let exponent = exponents.last().copied().unwrap_or_default();
-        // The result is in front.
         if keep {
-            let result = work.get(..part as usize).unwrap_or_default().to_vec();
+            let result = match compiled.outputs.first() {
+                Some(output) => output.source.within(&slices, &[], &work, &[])?.to_vec(),
+                None => Vec::new(),
+            };
             self.idle().push(work);
             return Ok((result, exponent));
+        }
+        if let Some(Home::Work(at)) = compiled.outputs.first().map(|output| output.source.home)
+            && at > 0
+        {
+            let end = (at + part as usize).min(work.len());
+            work.copy_within(at.min(end)..end, 0);
         }
         work.truncate(part as usize);
         work.shrink_to_fit();
@@ -327,28 +336,8 @@ impl<T: Scalar> CompiledContraction<T> {
         let ln_scale = exponent as f64 * std::f64::consts::LN_2 + ln_scale;
         let names = self.plan.equation().names();
         let order = self.prepared.compiled.outputs.first().map(|output| output.order.as_slice()).unwrap_or_default();
-        let mut open: Vec<&Leg> = Vec::with_capacity(self.open.len());
-        for leg in &self.open {
-            if open.iter().all(|other| other.name() != leg.name()) {
-                open.push(leg);
-            }
-        }
-        let mut legs: Vec<Leg> = Vec::with_capacity(open.len());
-        let first = self.prepared.sliced.iter().chain(order).map(|&i| names[i].as_str());
-        let rest = open.iter().map(|leg| leg.name());
-        for name in first.chain(rest) {
-            let leg = open.iter().find(|leg| leg.name() == name);
-            legs.extend(leg.filter(|leg| legs.iter().all(|other| other.name() != leg.name())).map(|&leg| leg.clone()));
-        }
-        let mut tensor = Tensor::new(legs, elements)?;
-        for leg in &open {
-            tensor = tensor.with_role(leg, leg.role())?;
-        }
-        tensor = tensor.permute(&open)?;
-        if open.len() < self.open.len() {
-            tensor = on_diagonal(&tensor, &self.open)?;
-        }
-        Ok(Contracted { tensor, ln_scale })
+        let first: Vec<&str> = self.prepared.sliced.iter().chain(order).map(|&i| names[i].as_str()).collect();
+        Ok(Contracted { tensor: handed_out(elements, &first, &self.open)?, ln_scale })
     }
 
     /// Of all that decides the sum over slices.

@@ -8,6 +8,7 @@ use super::budget::Budget;
 use super::compiled::CompiledContraction;
 use super::leaves::Leaves;
 use super::prepared::{Prepared, program_of, same_contraction, usual};
+use super::program::Program;
 use super::sliced::SlicedSum;
 use crate::error::{Error, Result};
 use crate::network::{Network, Plan};
@@ -76,30 +77,21 @@ impl<'a> Contraction<'a> {
 
     fn compiled<'b, T: Scalar>(&self, network: &'b Network<T>) -> Result<(CompiledContraction<T>, Leaves<'b, T>)> {
         let (plan, budget) = (self.plan, self.budget);
-        let equation = network.equation()?;
-        // A tensor of the plan may have an index twice, of which the network holds the diagonal.
-        if equation != *plan.equation() && !same_contraction(&equation, plan.equation()) {
-            return Err(Error::Shape {
-                what: "a plan for another network".into(),
-                found: plan.equation().to_string(),
-                expected: equation.to_string(),
-            });
-        }
-        let names: HashMap<&str, usize> =
-            plan.equation().names().iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
-        let number = |leg: &Leg| names.get(leg.name()).copied().unwrap_or_default();
-        let orders = network.tensors().map(|tensor| tensor.memory_order().map(number).collect()).collect();
-        let program = program_of(plan.equation(), plan.tree(), orders)?;
+        let program = program_for(network, plan)?;
         let kind = T::KIND;
         let bytes = |elements: u64| elements.saturating_mul(kind.bytes() as u64);
         let leaves = Leaves::load(network.tensors(), None, |copied| {
             if budget.allows(bytes(copied)) { Ok(()) } else { Err(budget.refusal(plan, kind, bytes(copied))) }
         })?;
         let mut prepared = usual(&program, plan);
-        if budget.limit().is_some() && prepared.is_sliced() {
+        let fits = |prepared: &Prepared| budget.allows(bytes(prepared.elements(1).saturating_add(leaves.copied)));
+        if !prepared.is_sliced() {
+            if !fits(&prepared) {
+                prepared = Prepared::serial(&program, plan);
+            }
+        } else if budget.limit().is_some() {
             // What fits decides, not what it costs beside the other way.
             let other = Prepared::new(&program, plan, !prepared.hoist);
-            let fits = |prepared: &Prepared| budget.allows(bytes(prepared.elements(1).saturating_add(leaves.copied)));
             if fits(&other) && (other.hoist || !fits(&prepared)) {
                 prepared = other;
             }
@@ -150,4 +142,25 @@ impl<'a> Contraction<'a> {
     pub fn finish<T: Scalar>(&self, network: &Network<T>, sum: SlicedSum<T>) -> Result<Contracted<T>> {
         self.compile(network)?.finish(network, sum)
     }
+}
+
+/// The program of a plan for tensors whose axes lie in memory as those of `network`.
+///
+/// # Errors
+/// [`Error::Shape`] if the plan is for another pattern or other dimensions.
+pub(super) fn program_for<T: Scalar>(network: &Network<T>, plan: &Plan) -> Result<Program> {
+    let equation = network.equation()?;
+    // A tensor of the plan may have an index twice, of which the network holds the diagonal.
+    if equation != *plan.equation() && !same_contraction(&equation, plan.equation()) {
+        return Err(Error::Shape {
+            what: "a plan for another network".into(),
+            found: plan.equation().to_string(),
+            expected: equation.to_string(),
+        });
+    }
+    let names: HashMap<&str, usize> =
+        plan.equation().names().iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+    let number = |leg: &Leg| names.get(leg.name()).copied().unwrap_or_default();
+    let orders = network.tensors().map(|tensor| tensor.memory_order().map(number).collect()).collect();
+    program_of(plan.equation(), plan.tree(), orders)
 }

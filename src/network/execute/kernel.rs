@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
-use super::layout::{Action, Both, Gather, Home, Product, Source};
+use super::actions::{Action, Both, Branch, Compiled, Gather, Home, Product, Source};
 use crate::error::{Error, Result};
 use crate::linalg::{Op, Run, Scattered, gemm_parallel, largest_bits, multiply_scattered, wide};
 use crate::parallel::{each, map};
@@ -36,6 +36,39 @@ pub(super) struct Memory<'a, T> {
 }
 
 impl<T: Scalar> Memory<'_, T> {
+    /// All that is done for a slice.
+    pub(super) fn slice(&mut self, compiled: &Compiled) -> Result<()> {
+        if !compiled.branches.is_empty() {
+            self.branches(&compiled.branches, compiled.leaves)?;
+        }
+        self.run(&compiled.body, compiled.leaves)
+    }
+
+    /// Branches at once, each in its stretch of the memory.
+    fn branches(&mut self, branches: &[Branch], leaves: usize) -> Result<()> {
+        let Memory { leaves: elements, kept, slice, exponents, .. } = self;
+        let (elements, kept, slice, before) = (*elements, *kept, *slice, &**exponents);
+        let mut rest = &mut *self.work;
+        let mut tasks = Vec::with_capacity(branches.len());
+        for branch in branches {
+            let (own, behind) = std::mem::take(&mut rest).split_at_mut_checked(branch.len).ok_or_else(misplaced)?;
+            rest = behind;
+            tasks.push((branch, own));
+        }
+        let found = map(tasks, |(branch, work)| -> Result<i64> {
+            let mut exponents = before.to_vec();
+            Memory { leaves: elements, kept, work, slice, exponents: &mut exponents }.run(&branch.actions, leaves)?;
+            Ok(exponents.get(branch.value).copied().unwrap_or_default())
+        });
+        for (branch, found) in branches.iter().zip(found) {
+            let found = found?;
+            if let Some(exponent) = self.exponents.get_mut(branch.value) {
+                *exponent = found;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn run(&mut self, actions: &[Action], leaves: usize) -> Result<()> {
         for action in actions {
             match action {

@@ -1,117 +1,18 @@
-//! A program with its memory: the order of the axes of every value, the matrices that every step reads, and the place of
-//! every block in one stretch of memory.
+//! The order of the axes of every value of a program, and the matrices that every step reads.
 //!
 //! The axes of a value lie in the order in which they go: those that live longest run slowest, those that the next step
 //! sums over run fastest, so that the next step finds its matrix where it stands. Of the two orders of a product (rows
 //! first or columns first) the one is taken in which the reader's groups are split less.
 
-use super::arena::{Block, assign};
-use super::program::Program;
+use super::actions::{Both, Compiled, Home, Product, Source};
+use super::program::{Members, Program};
 use crate::linalg::{LONGEST, Run, Scattered};
-use crate::scalar::Kind;
 
 /// An index of a value and how far its values lie apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Axis {
-    index: usize,
-    stride: usize,
-}
-
-/// A loop over an index of two memories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Both {
-    pub len: usize,
-    pub left: usize,
-    pub right: usize,
-}
-
-/// Where a block of elements is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Home {
-    /// The memory of a leaf.
-    Leaf(usize),
-    /// What is computed once for all slices.
-    Kept(usize),
-    /// The memory of a slice.
-    Work(usize),
-}
-
-/// Elements to be read: where they are, and how far they begin after it for each sliced index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Source {
-    pub home: Home,
-    pub len: usize,
-    /// The number of the sliced index, and its stride.
-    pub shifts: Vec<(usize, usize)>,
-}
-
-/// Copies elements into another order, summing over some indices.
-#[derive(Debug, Clone)]
-pub(super) struct Gather {
-    pub from: Source,
-    pub to: Home,
-    pub len: usize,
-    /// The first slowest.
-    pub loops: Vec<Run>,
-    pub sums: Vec<Run>,
-}
-
-/// A pile of matrix products `[m, k] x [k, n]`, one for each value of the loops; the results lie one after the other.
-#[derive(Debug, Clone)]
-pub(super) struct Product {
-    pub left: Source,
-    pub right: Source,
-    pub conj: (bool, bool),
-    pub to: Home,
-    pub len: usize,
-    pub pile: Vec<Both>,
-    pub m: usize,
-    pub k: usize,
-    pub n: usize,
-    pub left_strides: (usize, usize),
-    pub right_strides: (usize, usize),
-    /// Where the elements are, if the factors are read where they lie.
-    pub scattered: Option<Box<Scattered>>,
-    /// The values, for their exponents.
-    pub values: (usize, usize, usize),
-}
-
-#[derive(Debug, Clone)]
-pub(super) enum Action {
-    Gather(Gather),
-    Product(Product),
-}
-
-/// A result: where it is, and its indices as they lie in memory, slowest first, those of dimension one left out.
-#[derive(Debug, Clone)]
-pub(super) struct Output {
-    pub value: usize,
-    pub source: Source,
-    pub order: Vec<usize>,
-    /// How its elements are read in the order in which its indices were given.
-    pub loops: Vec<Run>,
-}
-
-/// A program ready to be run.
-#[derive(Debug, Clone)]
-pub(crate) struct Compiled {
-    pub(super) values: usize,
-    pub(super) leaves: usize,
-    /// What is done once.
-    pub(super) before: Vec<Action>,
-    /// What is done for each slice.
-    pub(super) body: Vec<Action>,
-    pub(super) outputs: Vec<Output>,
-    /// Elements that are kept over all slices, those that are alive while they are made, and those of one slice.
-    pub(super) kept: u64,
-    pub(super) making: u64,
-    pub(super) work: u64,
-    /// Multiplications of one slice.
-    pub(super) flops: f64,
-    /// The dimensions of the sliced indices.
-    pub(super) sliced: Vec<u64>,
-    /// Whether everything fits into numbers of this machine.
-    pub(super) fits: bool,
+pub(super) struct Axis {
+    pub index: usize,
+    pub stride: usize,
 }
 
 const NEVER: usize = usize::MAX;
@@ -128,110 +29,73 @@ enum Class {
 
 /// A value while the program is laid out.
 #[derive(Debug, Clone)]
-struct Laid {
-    axes: Vec<Axis>,
-    shifts: Vec<(usize, usize)>,
+pub(super) struct Laid {
+    pub axes: Vec<Axis>,
+    pub shifts: Vec<(usize, usize)>,
     /// The block, or `None` for a leaf where it stands.
-    block: Option<usize>,
-    len: u64,
+    pub block: Option<usize>,
+    pub len: u64,
 }
 
-/// A block with the list of actions to which it belongs.
+/// A block, and whether it is made once for all slices.
 #[derive(Debug, Clone, Copy)]
-struct Room {
-    len: u64,
-    once: bool,
-    birth: usize,
-    death: usize,
-    /// Made once and read in every slice.
-    kept: bool,
+pub(super) struct Room {
+    pub len: u64,
+    pub once: bool,
 }
 
-/// An operand as a step reads it.
-struct Reading {
-    pile: Vec<usize>,
-    rows: Run,
-    cols: Run,
-}
-
-/// An operand as a step reads it that needs no matrix.
-struct Loose {
-    pile: Vec<usize>,
-    rows: Vec<Run>,
-    cols: Vec<Run>,
-}
-
-struct Layout<'a> {
-    program: &'a Program,
-    dims: Vec<u64>,
-    slot_dims: Vec<u64>,
-    hoist: bool,
+pub(super) struct Layout<'a> {
+    pub program: &'a Program,
+    pub dims: Vec<u64>,
+    pub slot_dims: Vec<u64>,
+    pub hoist: bool,
     /// Whether a value depends on a sliced index.
-    varies: Vec<bool>,
+    pub varies: Vec<bool>,
     /// For each value the step at which each of its indices goes, in the order of its list.
     closes: Vec<Vec<usize>>,
     /// The first step that reads a value.
     reader: Vec<usize>,
-    laid: Vec<Laid>,
-    rooms: Vec<Room>,
-    before: Vec<(Draft, bool)>,
-    body: Vec<(Draft, bool)>,
-    fits: bool,
+    /// The multiplications of every step that is done in each slice.
+    pub flops: Vec<f64>,
+    pub laid: Vec<Laid>,
+    pub rooms: Vec<Room>,
+    pub before: Vec<Draft>,
+    /// Each with the step to which it belongs.
+    pub body: Vec<(Draft, usize)>,
+    pub fits: bool,
 }
 
 /// An action whose places are blocks still.
 #[derive(Debug, Clone)]
-enum Draft {
+pub(super) enum Draft {
     Gather { from: Spot, to: usize, loops: Vec<Run>, sums: Vec<Run>, len: u64 },
     Product { left: Spot, right: Spot, to: usize, product: Box<Product> },
 }
 
 #[derive(Debug, Clone)]
-struct Spot {
+pub(super) struct Spot {
     /// A block, or a leaf.
-    block: Option<usize>,
-    leaf: usize,
-    len: u64,
-    shifts: Vec<(usize, usize)>,
+    pub block: Option<usize>,
+    pub leaf: usize,
+    pub len: u64,
+    pub shifts: Vec<(usize, usize)>,
 }
 
 impl Compiled {
-    pub(super) fn new(program: &Program, sliced: &[usize], hoist: bool) -> Self {
+    pub(super) fn new(program: &Program, sliced: &[usize], hoist: bool, at_once: bool) -> Self {
         let hoist = hoist && !sliced.is_empty();
         let mut layout = Layout::new(program, sliced, hoist);
-        let mut flops = 0.0;
-        for step in 0..program.steps.len() {
-            flops += layout.step(step);
-        }
-        layout.finish(sliced, flops)
-    }
-
-    /// Number of slices; `u64::MAX` if there are more.
-    pub(crate) fn slices(&self) -> u64 {
-        self.sliced.iter().fold(1, |product, &dim| product.saturating_mul(dim))
-    }
-
-    /// Elements alive at once when one slice is done after the other, beside the leaves; `u64::MAX` if there are more.
-    pub(crate) fn peak(&self) -> u64 {
-        if !self.fits {
-            return u64::MAX;
-        }
-        self.making.max(self.kept.saturating_add(self.work))
-    }
-
-    /// Bytes alive at once for one run, beside the leaves.
-    #[allow(dead_code)]
-    pub(crate) fn peak_bytes(&self, kind: Kind) -> u64 {
-        self.peak().saturating_mul(kind.bytes() as u64)
+        (0..program.steps.len()).for_each(|step| layout.step(step));
+        layout.finish(sliced, at_once)
     }
 }
 
-fn product_of(dims: &[u64], indices: impl IntoIterator<Item = usize>) -> u64 {
+pub(super) fn product_of(dims: &[u64], indices: impl IntoIterator<Item = usize>) -> u64 {
     indices.into_iter().fold(1_u64, |product, i| product.saturating_mul(dims[i]))
 }
 
 /// Loops, the first slowest, with neighbours that memory lets count as one put together.
-fn merged(loops: impl IntoIterator<Item = Run>) -> Vec<Run> {
+pub(super) fn merged(loops: impl IntoIterator<Item = Run>) -> Vec<Run> {
     let mut merged: Vec<Run> = Vec::new();
     for run in loops {
         match merged.last_mut() {
@@ -311,12 +175,12 @@ impl<'a> Layout<'a> {
         for (step, pair) in program.steps.iter().enumerate().rev() {
             let out = program.leaves + step;
             program.values[out].iter().zip(&closes[out]).for_each(|(&i, &close)| at[i] = close);
-            let on_out = |i: usize| program.values[out].contains(&i);
+            let on_out = Members::of(&program.values[out]);
             for value in [pair.left.value, pair.right.value] {
                 reader[value] = step;
                 let list = &program.values[value];
                 for (place, &i) in list.iter().enumerate() {
-                    closes[value][place] = if on_out(i) { at[i] } else { step };
+                    closes[value][place] = if on_out.has(i) { at[i] } else { step };
                 }
             }
         }
@@ -330,14 +194,14 @@ impl<'a> Layout<'a> {
             reader,
             laid,
             rooms: Vec::new(),
+            flops: Vec::new(),
             before: Vec::new(),
             body: Vec::new(),
             fits,
         }
     }
 
-    /// Lays out one step; its multiplications, if it is done in every slice.
-    fn step(&mut self, step: usize) -> f64 {
+    fn step(&mut self, step: usize) {
         let pair = self.program.steps[step].clone();
         let out = self.program.leaves + step;
         let (mut left, mut right) = (pair.left, pair.right);
@@ -479,10 +343,10 @@ impl<'a> Layout<'a> {
         };
         let draft = Draft::Product { left: left_spot, right: right_spot, to: block, product: Box::new(product) };
         self.act(draft, once);
-        if once { 0.0 } else { len as f64 * k as f64 }
+        self.flops.push(if once { 0.0 } else { len as f64 * k as f64 });
     }
 
-    fn len_of(&self, index: usize) -> usize {
+    pub fn len_of(&self, index: usize) -> usize {
         usize::try_from(self.dims[index]).unwrap_or(usize::MAX)
     }
 
@@ -530,257 +394,14 @@ impl<'a> Layout<'a> {
         if in_order != swapped { swapped } else { left_sums - left_stays > right_sums - right_stays }
     }
 
-    /// How memory holds a value as matrices, if it does.
-    fn read(&self, value: usize, pile: &[usize], rows: &[usize], cols: &[usize]) -> Option<Reading> {
-        let axes = &self.laid[value].axes;
-        let stride = |i: usize| axes.iter().find(|axis| axis.index == i).map_or(1, |axis| axis.stride);
-        let fuse = |indices: &[usize]| -> Option<Run> {
-            let mut fused = Run { len: 1, stride: 1 };
-            for &i in indices {
-                let (len, stride) = (self.len_of(i), stride(i));
-                if fused.len == 1 {
-                    fused = Run { len, stride };
-                } else if fused.stride == len.saturating_mul(stride) {
-                    fused = Run { len: fused.len.saturating_mul(len), stride };
-                } else {
-                    return None;
-                }
-            }
-            Some(fused)
-        };
-        let (rows, cols) = (fuse(rows)?, fuse(cols)?);
-        let unit = |run: Run| run.len == 1 || run.stride == 1;
-        // BLAS wants unit stride in one direction, and lines that do not overlap in the other.
-        if !unit(rows) && !unit(cols) {
-            return None;
-        }
-        Some(Reading { pile: pile.iter().map(|&i| stride(i)).collect(), rows, cols })
-    }
-
-    /// An operand as matrices, copied if memory does not hold it so.
-    fn ready(
-        &mut self,
-        value: usize,
-        pile: &[usize],
-        rows: &[usize],
-        cols: &[usize],
-        lone: &[usize],
-        once: bool,
-    ) -> (Spot, Reading) {
-        let laid = self.laid[value].clone();
-        let leaf = value.min(self.program.leaves);
-        if lone.is_empty()
-            && let Some(reading) = self.read(value, pile, rows, cols)
-        {
-            let spot = Spot { block: laid.block, leaf, len: laid.len, shifts: laid.shifts };
-            if let Some(block) = laid.block {
-                self.touch(block, once);
-            }
-            return (spot, reading);
-        }
-        // A leaf, and whatever is the same in all slices, is copied once, with all values of its sliced indices.
-        let early = self.hoist && (value < self.program.leaves || !self.varies[value]);
-        let here = once || early;
-        let stride = |i: usize| laid.axes.iter().find(|axis| axis.index == i).map_or(1, |axis| axis.stride);
-        let fastest = |indices: &[usize]| indices.iter().map(|&i| stride(i)).min().unwrap_or(usize::MAX);
-        // What runs fastest now runs fastest in the copy.
-        let by_rows = fastest(cols) <= fastest(rows);
-        let (slow, fast) = if by_rows { (rows, cols) } else { (cols, rows) };
-        let mut loops: Vec<Run> = Vec::new();
-        let shifts: Vec<(usize, usize)> = if early { laid.shifts.clone() } else { Vec::new() };
-        let slot_dims = self.slot_dims.clone();
-        let slot_dim = |slot: usize| usize::try_from(slot_dims[slot]).unwrap_or(usize::MAX);
-        loops.extend(shifts.iter().map(|&(slot, stride)| Run { len: slot_dim(slot), stride }));
-        loops.extend(pile.iter().chain(slow).chain(fast).map(|&i| Run { len: self.len_of(i), stride: stride(i) }));
-        let loops = merged(loops);
-        let sums = lone.iter().map(|&i| Run { len: self.len_of(i), stride: stride(i) }).collect();
-        let len = loops.iter().fold(1_u64, |product, run| product.saturating_mul(run.len as u64));
-        self.fits &= len < isize::MAX as u64;
-        let count = |indices: &[usize]| usize::try_from(product_of(&self.dims, indices.iter().copied()));
-        let (m, n) = (count(rows).unwrap_or(usize::MAX), count(cols).unwrap_or(usize::MAX));
-        let mut below = m.saturating_mul(n);
-        let mut pile_strides = vec![0; pile.len()];
-        for (stride, &i) in pile_strides.iter_mut().zip(pile).rev() {
-            *stride = below;
-            below = below.saturating_mul(self.len_of(i));
-        }
-        let mut new_shifts = Vec::with_capacity(shifts.len());
-        for &(slot, _) in shifts.iter().rev() {
-            new_shifts.push((slot, below));
-            below = below.saturating_mul(slot_dim(slot));
-        }
-        let (row_stride, col_stride) = if by_rows { (n, 1) } else { (1, m) };
-        let reading = Reading {
-            pile: pile_strides,
-            rows: Run { len: m, stride: row_stride.max(1) },
-            cols: Run { len: n, stride: col_stride.max(1) },
-        };
-        let from_shifts = if early { Vec::new() } else { laid.shifts };
-        let to = self.room(len, here);
-        if let Some(block) = laid.block {
-            self.touch(block, here);
-        }
-        let from = Spot { block: laid.block, leaf, len: laid.len, shifts: from_shifts };
-        self.act(Draft::Gather { from, to, loops, sums, len }, here);
-        self.touch(to, once);
-        (Spot { block: Some(to), leaf, len, shifts: new_shifts }, reading)
-    }
-
-    /// An operand whose elements are read where they lie, copied only where indices are summed on it alone.
-    fn loose(
-        &mut self,
-        value: usize,
-        pile: &[usize],
-        rows: &[usize],
-        cols: &[usize],
-        lone: &[usize],
-        once: bool,
-    ) -> (Spot, Loose) {
-        if !lone.is_empty() {
-            let (spot, reading) = self.ready(value, pile, rows, cols, lone, once);
-            return (spot, Loose { pile: reading.pile, rows: vec![reading.rows], cols: vec![reading.cols] });
-        }
-        let laid = self.laid[value].clone();
-        let stride = |i: usize| laid.axes.iter().find(|axis| axis.index == i).map_or(1, |axis| axis.stride);
-        let runs = |indices: &[usize]| merged(indices.iter().map(|&i| Run { len: self.len_of(i), stride: stride(i) }));
-        let reading = Loose { pile: pile.iter().map(|&i| stride(i)).collect(), rows: runs(rows), cols: runs(cols) };
-        if let Some(block) = laid.block {
-            self.touch(block, once);
-        }
-        let leaf = value.min(self.program.leaves);
-        (Spot { block: laid.block, leaf, len: laid.len, shifts: laid.shifts }, reading)
-    }
-
-    fn now(&self, once: bool) -> usize {
-        if once { self.before.len() } else { self.body.len() }
-    }
-
-    fn room(&mut self, len: u64, once: bool) -> usize {
-        let now = self.now(once);
-        self.rooms.push(Room { len, once, birth: now, death: now, kept: false });
+    pub fn room(&mut self, len: u64, once: bool) -> usize {
+        self.rooms.push(Room { len, once });
         self.rooms.len() - 1
     }
 
-    /// A block is read by the action that comes next in a list.
-    fn touch(&mut self, block: usize, once: bool) {
-        let now = self.now(once);
-        let room = &mut self.rooms[block];
-        if room.once && !once {
-            room.kept = true;
-        } else {
-            room.death = room.death.max(now);
-        }
-    }
-
-    fn act(&mut self, draft: Draft, once: bool) {
-        // What was read or made by this action lives until it is done.
-        let blocks: Vec<usize> = match &draft {
-            Draft::Gather { from, to, .. } => from.block.into_iter().chain([*to]).collect(),
-            Draft::Product { left, right, to, .. } => left.block.into_iter().chain(right.block).chain([*to]).collect(),
-        };
-        for block in blocks {
-            self.touch(block, once);
-        }
-        if once { self.before.push((draft, true)) } else { self.body.push((draft, false)) }
-    }
-
-    fn finish(mut self, sliced: &[usize], flops: f64) -> Compiled {
-        let end = self.body.len();
-        for &value in &self.program.outputs {
-            if let Some(block) = self.laid[value].block {
-                let room = &mut self.rooms[block];
-                if room.once { room.kept = true } else { room.death = end }
-            }
-        }
-        // What is kept comes first, one block after the other.
-        let mut places = vec![0_u64; self.rooms.len()];
-        let mut kept = 0_u64;
-        for (place, room) in places.iter_mut().zip(&self.rooms).filter(|(_, room)| room.kept) {
-            *place = kept;
-            kept = kept.saturating_add(room.len);
-        }
-        let single = match self.program.outputs[..] {
-            [value] => self.laid[value].block,
-            _ => None,
-        };
-        let mut region = |once: bool| {
-            let members: Vec<usize> =
-                (0..self.rooms.len()).filter(|&b| self.rooms[b].once == once && !self.rooms[b].kept).collect();
-            let blocks: Vec<Block> = members
-                .iter()
-                .map(|&b| Block { len: self.rooms[b].len, birth: self.rooms[b].birth, death: self.rooms[b].death })
-                .collect();
-            let first = single.and_then(|block| members.iter().position(|&b| b == block));
-            let (found, end) = assign(&blocks, first);
-            members.iter().zip(found).for_each(|(&b, place)| places[b] = place);
-            end
-        };
-        let (temporary, work) = (region(true), region(false));
-        let making = kept.saturating_add(temporary);
-        let fits = self.fits && making < isize::MAX as u64 && work < isize::MAX as u64;
-        let number = |x: u64| usize::try_from(x).unwrap_or(usize::MAX);
-        // While what is kept is made, all lies in one stretch, what is kept in front.
-        let home = |block: usize, once: bool| {
-            let room = &self.rooms[block];
-            match (room.kept, once) {
-                (true, true) => Home::Work(number(places[block])),
-                (true, false) => Home::Kept(number(places[block])),
-                (false, true) => Home::Work(number(kept.saturating_add(places[block]))),
-                (false, false) => Home::Work(number(places[block])),
-            }
-        };
-        let source = |spot: &Spot, once: bool| Source {
-            home: spot.block.map_or(Home::Leaf(spot.leaf), |block| home(block, once)),
-            len: number(spot.len),
-            shifts: spot.shifts.clone(),
-        };
-        let action = |(draft, once): &(Draft, bool)| match draft {
-            Draft::Gather { from, to, loops, sums, len } => Action::Gather(Gather {
-                from: source(from, *once),
-                to: home(*to, *once),
-                len: number(*len),
-                loops: loops.clone(),
-                sums: sums.clone(),
-            }),
-            Draft::Product { left, right, to, product } => Action::Product(Product {
-                left: source(left, *once),
-                right: source(right, *once),
-                to: home(*to, *once),
-                ..(**product).clone()
-            }),
-        };
-        let outputs = self.program.outputs.iter().map(|&value| {
-            let laid = &self.laid[value];
-            let spot = Spot {
-                block: laid.block,
-                leaf: value.min(self.program.leaves),
-                len: laid.len,
-                shifts: laid.shifts.clone(),
-            };
-            let listed = self.program.values[value].iter();
-            let axis = |&i: &usize| laid.axes.iter().find(|axis| axis.index == i);
-            let loops = listed.filter_map(axis).map(|axis| Run { len: self.len_of(axis.index), stride: axis.stride });
-            Output {
-                value,
-                source: source(&spot, false),
-                order: laid.axes.iter().map(|axis| axis.index).collect(),
-                loops: loops.collect(),
-            }
-        });
-        let outputs = outputs.collect();
-        Compiled {
-            values: self.program.values.len(),
-            leaves: self.program.leaves,
-            before: self.before.iter().map(action).collect(),
-            body: self.body.iter().map(action).collect(),
-            outputs,
-            kept,
-            making,
-            work,
-            flops,
-            sliced: sliced.iter().map(|&i| self.program.dims[i]).collect(),
-            fits,
-        }
+    /// The next action, of the step that is being laid out.
+    pub fn act(&mut self, draft: Draft, once: bool) {
+        if once { self.before.push(draft) } else { self.body.push((draft, self.flops.len())) }
     }
 }
 

@@ -3,7 +3,9 @@
 //! A plan becomes a [`Program`]: numbered steps over lists of indices. Compiling it lays out the memory of all its values
 //! and the matrices that each step reads; running it does nothing but copies and matrix products on plain memory.
 
+mod actions;
 mod arena;
+mod branches;
 mod budget;
 mod compiled;
 mod contraction;
@@ -11,16 +13,21 @@ mod kernel;
 mod layout;
 mod leaves;
 mod pairwise;
+mod place;
 mod prepared;
 mod program;
+mod pullback;
+mod reading;
+mod reverse;
 mod sliced;
 mod worker;
 
 pub use budget::Budget;
 pub use compiled::CompiledContraction;
 pub use contraction::{Contraction, SliceObserver};
-pub(super) use pairwise::{Scaled, join, rescaled, summed};
-pub(super) use prepared::{peak_elements, same_contraction};
+pub(super) use pairwise::{join, rescaled, summed};
+pub(super) use prepared::peak_elements;
+pub use pullback::CompiledGradient;
 pub(crate) use sliced::Accumulator;
 pub use sliced::SlicedSum;
 
@@ -104,6 +111,24 @@ impl<T: Scalar> Network<T> {
         let plan = planner.search(&self.equation()?, time, seed)?;
         Contraction::new(&plan).budget(budget).run(self)
     }
+}
+
+/// A result from its elements: the indices of these names as they lie in memory, slowest first, those that are not open
+/// left out, with the roles, the order and the repetitions of the open legs.
+fn handed_out<T: Scalar>(elements: Vec<T>, names: &[&str], listed: &[Leg]) -> Result<Tensor<T>> {
+    let mut open: Vec<&Leg> = Vec::with_capacity(listed.len());
+    for leg in listed {
+        if open.iter().all(|other| other.name() != leg.name()) {
+            open.push(leg);
+        }
+    }
+    let mut legs: Vec<Leg> = Vec::with_capacity(open.len());
+    for name in names.iter().copied().chain(open.iter().map(|leg| leg.name())) {
+        let leg = open.iter().find(|leg| leg.name() == name);
+        legs.extend(leg.filter(|leg| legs.iter().all(|other| other.name() != leg.name())).map(|&leg| leg.clone()));
+    }
+    let tensor = Tensor::new(legs, elements)?.permute(&open)?;
+    if open.len() < listed.len() { on_diagonal(&tensor, listed) } else { Ok(tensor) }
 }
 
 /// The legs of a result: a name that is there again has a prime, or several.

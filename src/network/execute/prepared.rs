@@ -1,7 +1,7 @@
 //! A program with the way in which its slices are done.
 
-use super::layout::Compiled;
-use super::program::Program;
+use super::actions::Compiled;
+use super::program::{Members, Program, once};
 use crate::error::Result;
 use crate::network::{ContractionTree, Equation, Plan};
 
@@ -33,18 +33,27 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub fn new(program: &Program, plan: &Plan, hoist: bool) -> Self {
+        Prepared::with(program, plan, hoist, true)
+    }
+
+    /// One step after the other, in the least memory.
+    pub fn serial(program: &Program, plan: &Plan) -> Self {
+        Prepared::with(program, plan, false, false)
+    }
+
+    fn with(program: &Program, plan: &Plan, hoist: bool, at_once: bool) -> Self {
         let equation = plan.equation();
         let is_open = |i: &usize| equation.output().contains(i);
         let (open, closed): (Vec<usize>, Vec<usize>) = plan.sliced().iter().partition(|i| is_open(i));
         let count = |indices: &[usize]| indices.iter().fold(1_u64, |n, &i| n.saturating_mul(equation.dims()[i]));
         let (outer, inner) = (count(&open), count(&closed));
         let sliced = [open, closed].concat();
-        let compiled = program.compile(&sliced, hoist);
+        let compiled = program.compile(&sliced, hoist, at_once);
         let part = compiled
             .outputs
             .first()
             .map_or(1, |output| output.order.iter().fold(1_u64, |n, &i| n.saturating_mul(equation.dims()[i])));
-        let repeated = (1..equation.output().len()).any(|k| equation.output()[..k].contains(&equation.output()[k]));
+        let repeated = once(equation.output()).len() < equation.output().len();
         // Some groups are left for other threads, whatever their number.
         let wanted = (GROUP_WORK / compiled.flops.max(1.0)).clamp(1.0, 65536.0) as u64;
         let group = if part > GROUP_ELEMENTS { 1 } else { wanted.min(inner.div_ceil(16)).max(1) };
@@ -100,13 +109,8 @@ impl Prepared {
 pub(super) fn program_of(equation: &Equation, tree: &ContractionTree, leaves: Vec<Vec<usize>>) -> Result<Program> {
     let mut holders = vec![0_usize; equation.indices()];
     leaves.iter().flatten().for_each(|&i| holders[i] += 1);
-    let mut open: Vec<usize> = Vec::new();
-    for &i in equation.output() {
-        if !open.contains(&i) {
-            open.push(i);
-            holders[i] += 1;
-        }
-    }
+    let open = once(equation.output());
+    open.iter().for_each(|&i| holders[i] += 1);
     let mut leaves = leaves;
     let single = tree.pairs().is_empty();
     if single {
@@ -119,15 +123,16 @@ pub(super) fn program_of(equation: &Equation, tree: &ContractionTree, leaves: Ve
     for (step, &(a, b)) in pairs.iter().enumerate() {
         let (left, right) = (&program.values[a], &program.values[b]);
         let mut out: Vec<usize> = Vec::with_capacity(left.len() + right.len());
+        let (on_left, on_right) = (Members::of(left), Members::of(right));
         for &i in left {
-            let shared = right.contains(&i);
+            let shared = on_right.has(i);
             // Something else has it: it is kept, and one tensor less has it from now on.
             if holders[i] > if shared { 2 } else { 1 } {
                 holders[i] -= usize::from(shared);
                 out.push(i);
             }
         }
-        out.extend(right.iter().filter(|i| !left.contains(i) && holders[**i] > 1));
+        out.extend(right.iter().filter(|i| !on_left.has(**i) && holders[**i] > 1));
         if step + 1 == pairs.len() {
             out = open.clone();
         }
@@ -140,16 +145,7 @@ pub(super) fn program_of(equation: &Equation, tree: &ContractionTree, leaves: Ve
 
 /// The indices of each tensor, each once, in the order of the equation.
 fn plain_leaves(equation: &Equation) -> Vec<Vec<usize>> {
-    let once = |input: &Vec<usize>| {
-        let mut once: Vec<usize> = Vec::with_capacity(input.len());
-        input.iter().for_each(|i| {
-            if !once.contains(i) {
-                once.push(*i)
-            }
-        });
-        once
-    };
-    equation.inputs().iter().map(once).collect()
+    equation.inputs().iter().map(|input| once(input)).collect()
 }
 
 /// The way in which a plan is done without a limit of memory: what is the same in all slices is computed once where that
@@ -170,7 +166,7 @@ pub(in crate::network) fn peak_elements(plan: &Plan) -> Result<u64> {
     Ok(usual(&program, plan).elements(1))
 }
 /// Whether two equations differ only in indices that a tensor has twice.
-pub(in crate::network) fn same_contraction(one: &Equation, two: &Equation) -> bool {
+pub(super) fn same_contraction(one: &Equation, two: &Equation) -> bool {
     let plain = |e: &Equation| {
         let named = |indices: &[usize], once: bool| {
             let mut names: Vec<(&str, u64)> = Vec::new();

@@ -3,11 +3,10 @@
 //! Values are numbered: the leaves first, then the result of each step. A value may be read by any number of later
 //! steps, so a program is a graph without cycles rather than a tree, and any values may be asked for as results.
 
-use super::kernel::{self, Memory};
-use super::layout::Compiled;
-use super::sliced::zeros;
+use std::collections::HashSet;
+
+use super::actions::Compiled;
 use crate::error::{Error, Result};
-use crate::scalar::Scalar;
 
 /// A value as a step reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +19,6 @@ pub(crate) struct Operand {
 
 impl Operand {
     /// The conjugate of a value.
-    #[allow(dead_code)]
     pub(crate) fn conj(value: usize) -> Self {
         Operand { value, conj: true }
     }
@@ -86,7 +84,8 @@ impl Program {
         if let Some(value) = [left.value, right.value].into_iter().find(|&value| value >= number) {
             return Err(Error::shape("an operand of a contraction, by number,", value, format!("below {number}")));
         }
-        proper(&out, |i| self.values[left.value].contains(&i) || self.values[right.value].contains(&i))?;
+        let (on_left, on_right) = (Members::of(&self.values[left.value]), Members::of(&self.values[right.value]));
+        proper(&out, |i| on_left.has(i) || on_right.has(i))?;
         self.values.push(out);
         self.steps.push(Pair { left, right });
         Ok(number)
@@ -105,66 +104,57 @@ impl Program {
     }
 
     /// The indices of a value.
-    #[allow(dead_code)]
     pub(crate) fn indices(&self, value: usize) -> &[usize] {
         &self.values[value]
     }
 
     /// The program with memory laid out for it, to be run once for each value of the sliced indices. With `hoist`, what
-    /// depends on no sliced index is computed once and kept.
-    pub(crate) fn compile(&self, sliced: &[usize], hoist: bool) -> Compiled {
-        Compiled::new(self, sliced, hoist)
-    }
-}
-
-impl Compiled {
-    /// Runs a program that was compiled without sliced indices: every value asked for, in the order in which its indices
-    /// were given, and the power of two by which it is to be multiplied. `leaves` are the elements in the order of their
-    /// indices, `exponents` the powers of two by which they are to be multiplied.
-    ///
-    /// # Errors
-    /// [`Error::NotFinite`] if a result is not finite, [`Error::Memory`] if the system refuses the memory,
-    /// [`Error::Shape`] if a leaf has another size.
-    #[allow(dead_code)]
-    pub(crate) fn run<T: Scalar>(&self, leaves: &[&[T]], exponents: &[i64]) -> Result<Vec<(Vec<T>, i64)>> {
-        if self.work >= isize::MAX as u64 || !self.fits {
-            return Err(Error::Memory {
-                what: "the steps of a contraction".into(),
-                needed: u64::MAX,
-                ceiling: isize::MAX as u64,
-                way_out: "slice more indices".into(),
-            });
-        }
-        let mut work: Vec<T> = zeros(self.work as usize)?;
-        let mut scales = vec![0; self.values];
-        scales.iter_mut().zip(exponents).for_each(|(scale, &exponent)| *scale = exponent);
-        let mut memory = Memory { leaves, kept: &[], work: &mut work, slice: &[], exponents: &mut scales };
-        memory.run(&self.body, self.leaves)?;
-        let mut results = Vec::with_capacity(self.outputs.len());
-        for output in &self.outputs {
-            let mut elements = zeros(output.loops.iter().map(|run| run.len).product())?;
-            let found = output.source.within(leaves, &[], &work, &[])?;
-            kernel::copy(found, &output.loops, &mut elements);
-            results.push((elements, scales[output.value]));
-        }
-        Ok(results)
+    /// depends on no sliced index is computed once and kept; with `at_once`, subtrees of an unsliced program may have
+    /// stretches of memory of their own.
+    pub(crate) fn compile(&self, sliced: &[usize], hoist: bool, at_once: bool) -> Compiled {
+        Compiled::new(self, sliced, hoist, at_once)
     }
 }
 
 fn proper(indices: &[usize], known: impl Fn(usize) -> bool) -> Result<()> {
-    for (place, &i) in indices.iter().enumerate() {
-        if !known(i) || indices[..place].contains(&i) {
-            let what = "the indices of a tensor, each known and there once,";
-            return Err(Error::shape(what, indices, "indices of its operands"));
-        }
+    if !indices.iter().all(|&i| known(i)) || once(indices).len() < indices.len() {
+        let what = "the indices of a tensor, each known and there once,";
+        return Err(Error::shape(what, indices, "indices of its operands"));
     }
     Ok(())
+}
+
+/// Indices of a tensor. Hardly one has more than a few, but a file can have one with a hundred thousand.
+pub(super) struct Members<'a> {
+    list: &'a [usize],
+    long: Option<HashSet<usize>>,
+}
+
+impl<'a> Members<'a> {
+    const FEW: usize = 32;
+
+    pub fn of(list: &'a [usize]) -> Self {
+        Members { list, long: (list.len() > Self::FEW).then(|| list.iter().copied().collect()) }
+    }
+
+    pub fn has(&self, i: usize) -> bool {
+        self.long.as_ref().map_or_else(|| self.list.contains(&i), |set| set.contains(&i))
+    }
+}
+
+/// A list without what is there again.
+pub(super) fn once(list: &[usize]) -> Vec<usize> {
+    let mut seen = HashSet::new();
+    let few = list.len() <= Members::FEW;
+    let first = |(k, i): &(usize, &usize)| if few { !list[..*k].contains(i) } else { seen.insert(**i) };
+    list.iter().enumerate().filter(first).map(|(_, &i)| i).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Seed;
+    use crate::scalar::Scalar;
     use num_complex::Complex64;
     use rand::RngExt;
 
@@ -236,7 +226,7 @@ mod tests {
             }
             (3..8).for_each(|value| program.output(value).unwrap());
             let elements: Vec<&[Complex64]> = values[..3].iter().map(|value| value.1.as_slice()).collect();
-            let found = program.compile(&[], false).run(&elements, &[0; 3]).unwrap();
+            let found = program.compile(&[], false, true).run(&elements, &[0; 3], &[], &mut Vec::new()).unwrap();
             for (value, (elements, exponent)) in values[3..].iter().zip(&found) {
                 assert_eq!(value.1.len(), elements.len());
                 let scale = (*exponent as f64).exp2();

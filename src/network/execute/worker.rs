@@ -53,7 +53,7 @@ impl<T: Scalar> Worker<T> {
             number /= dim;
         }
         let Worker { work, exponents, slice, .. } = self;
-        Memory { leaves, kept, work, slice, exponents }.run(&compiled.body, compiled.leaves)
+        Memory { leaves, kept, work, slice, exponents }.slice(compiled)
     }
 
     /// The result of the last slice.
