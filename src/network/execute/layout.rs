@@ -6,6 +6,7 @@
 
 use super::actions::{Both, Compiled, Home, Product, Source};
 use super::program::{Members, Program};
+use super::reading::Wanted;
 use crate::linalg::{LONGEST, Run, Scattered};
 
 /// An index of a value and how far its values lie apart.
@@ -274,10 +275,14 @@ impl<'a> Layout<'a> {
         let (left_pile, right_pile);
         let (mut left_strides, mut right_strides) = ((0, 0), (0, 0));
         let mut scattered = None;
+        let wanted = [
+            Wanted { pile: &pile, rows: &frees[0], cols: &summed, lone: &lone[0], once },
+            Wanted { pile: &pile, rows: &summed, cols: &frees[1], lone: &lone[1], once },
+        ];
         if loose {
-            let (spot, a) = self.loose(left.value, &pile, &frees[0], &summed, &lone[0], once);
+            let (spot, a) = self.loose(left.value, wanted[0]);
             left_spot = spot;
-            let (spot, b) = self.loose(right.value, &pile, &summed, &frees[1], &lone[1], once);
+            let (spot, b) = self.loose(right.value, wanted[1]);
             right_spot = spot;
             (left_pile, right_pile) = (a.pile, b.pile);
             // A vector is made along its elements, whichever factor they come from.
@@ -286,9 +291,9 @@ impl<'a> Layout<'a> {
             let shape = Scattered { rows, cols, left: places(&left), right: places(&right) };
             scattered = Some(Box::new(shape));
         } else {
-            let (spot, a) = self.ready(left.value, &pile, &frees[0], &summed, &lone[0], once);
+            let (spot, a) = self.ready(left.value, wanted[0]);
             left_spot = spot;
-            let (spot, b) = self.ready(right.value, &pile, &summed, &frees[1], &lone[1], once);
+            let (spot, b) = self.ready(right.value, wanted[1]);
             right_spot = spot;
             (left_pile, right_pile) = (a.pile, b.pile);
             left_strides = (a.rows.stride, a.cols.stride);

@@ -3,6 +3,17 @@
 use super::layout::{Draft, Layout, Spot, merged, product_of};
 use crate::linalg::Run;
 
+/// What a step wants of an operand: for each value of the indices `pile` a matrix of these rows and columns, summed over the
+/// indices `lone`; and whether the step is done once for all slices.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub pile: &'a [usize],
+    pub rows: &'a [usize],
+    pub cols: &'a [usize],
+    pub lone: &'a [usize],
+    pub once: bool,
+}
+
 /// An operand as a step reads it.
 pub(super) struct Reading {
     pub pile: Vec<usize>,
@@ -46,15 +57,8 @@ impl Layout<'_> {
     }
 
     /// An operand as matrices, copied if memory does not hold it so.
-    pub fn ready(
-        &mut self,
-        value: usize,
-        pile: &[usize],
-        rows: &[usize],
-        cols: &[usize],
-        lone: &[usize],
-        once: bool,
-    ) -> (Spot, Reading) {
+    pub fn ready(&mut self, value: usize, wanted: Wanted<'_>) -> (Spot, Reading) {
+        let Wanted { pile, rows, cols, lone, once } = wanted;
         let laid = self.laid[value].clone();
         let leaf = value.min(self.program.leaves);
         if lone.is_empty()
@@ -108,22 +112,15 @@ impl Layout<'_> {
     }
 
     /// An operand whose elements are read where they lie, copied only where indices are summed on it alone.
-    pub fn loose(
-        &mut self,
-        value: usize,
-        pile: &[usize],
-        rows: &[usize],
-        cols: &[usize],
-        lone: &[usize],
-        once: bool,
-    ) -> (Spot, Loose) {
-        if !lone.is_empty() {
-            let (spot, reading) = self.ready(value, pile, rows, cols, lone, once);
+    pub fn loose(&mut self, value: usize, wanted: Wanted<'_>) -> (Spot, Loose) {
+        if !wanted.lone.is_empty() {
+            let (spot, reading) = self.ready(value, wanted);
             return (spot, Loose { pile: reading.pile, rows: vec![reading.rows], cols: vec![reading.cols] });
         }
         let laid = self.laid[value].clone();
         let stride = |i: usize| laid.axes.iter().find(|axis| axis.index == i).map_or(1, |axis| axis.stride);
         let runs = |indices: &[usize]| merged(indices.iter().map(|&i| Run { len: self.len_of(i), stride: stride(i) }));
+        let Wanted { pile, rows, cols, .. } = wanted;
         let reading = Loose { pile: pile.iter().map(|&i| stride(i)).collect(), rows: runs(rows), cols: runs(cols) };
         let leaf = value.min(self.program.leaves);
         (Spot { block: laid.block, leaf, len: laid.len, shifts: laid.shifts }, reading)
