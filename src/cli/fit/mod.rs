@@ -1,208 +1,32 @@
 //! `ansatz fit`: training.
 
+mod options;
+mod settings;
+
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
-use num_complex::{Complex32, Complex64};
+pub(super) use options::Fit;
+use options::{Method, Model};
 
 use super::Exit;
-use super::fit_circuit::{CircuitOptions, Given};
+use super::fit_circuit::Given;
 use super::info::entropies;
 use super::output::{Late, complain, folder, number, print, print_json, writable, write_png, write_text};
-use super::source::{Source, tiles};
+use super::source::tiles;
 use super::training::{Training, on_signal};
 use crate::data::split;
 use crate::error::{Error, Place, Result};
 use crate::for_kind;
 use crate::io::{
-    AnyAdamRun, AnyBornMps, AnyRun, CheckpointKeeper, Extra, load_adam_checkpoint, load_checkpoint, load_model,
-    save_model,
+    AnyAdamRun, AnyBornMps, AnyRun, CheckpointKeeper, Extra, load_adam_checkpoint, load_checkpoint, save_model,
 };
-use crate::model::{Batch, BornMps, Direction, GenerativeModel, Splitting};
+use crate::model::{Batch, BornMps, GenerativeModel};
 use crate::random::Seed;
 use crate::report::{JsonLines, Progress, Table, chain_profile, loss_curve, montage, time_in_words};
-use crate::train::{
-    Adam, AdamRun, EarlyStopping, Interrupt, Keeper, Observer, Observers, Outcome, Run, Schedule, Stop, TimeLimit,
-    TwoSite, best_smoothing,
-};
-
-/// A schedule on the command line: `10,20,50`, one entry a sweep, the last one repeating.
-#[derive(Debug, Clone)]
-struct List<T>(Vec<T>);
-
-impl<T: FromStr> FromStr for List<T> {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let entry = |e: &str| e.trim().parse().map_err(|_| format!("'{e}' is not a number"));
-        text.split(',').map(entry).collect::<Result<_, _>>().map(List)
-    }
-}
-
-impl<T: Clone> List<T> {
-    fn schedule(&self) -> Result<Schedule<T>> {
-        Schedule::from_entries(self.0.iter().cloned())
-    }
-}
-
-/// What was given, or the default.
-fn schedule<T: Clone>(given: &Option<List<T>>, default: T) -> Result<Schedule<T>> {
-    given.as_ref().map_or_else(|| Ok(Schedule::constant(default)), List::schedule)
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Model {
-    /// Matrix-product-state Born machine.
-    BornMps,
-    /// Quantum circuit Born machine.
-    Circuit,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Method {
-    /// Two-site sweeps, at a bond dimension that adapts.
-    Sweeps,
-    /// Adam over all sites at once, at a fixed bond dimension.
-    Adam,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Numbers {
-    F32,
-    F64,
-    C32,
-    C64,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Way {
-    /// The gradient itself.
-    Plain,
-    /// The gradient at a fixed norm.
-    NormScaled,
-    /// Adam within each bond.
-    Adam,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Cut {
-    /// Full singular value decompositions.
-    Exact,
-    /// Subspace iteration where it serves.
-    Warm,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Fit {
-    #[command(flatten)]
-    source: Source,
-    /// The kind of model.
-    #[arg(long, value_enum, default_value = "born-mps")]
-    model: Model,
-    #[command(flatten)]
-    circuit: CircuitOptions,
-    /// The model file to write: the best model of the run; with --model circuit the circuit, as OpenQASM.
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-    /// How it is trained. With adam an epoch counts as a sweep, and options about the cutting of bonds are refused.
-    #[arg(long, value_enum, default_value = "sweeps")]
-    method: Method,
-    /// Sweeps in all [default: 10; adam: 100].
-    #[arg(long)]
-    sweeps: Option<usize>,
-    /// Largest bond dimension; a list is a schedule over the sweeps. With adam the one that it is fixed at.
-    #[arg(long, default_value = "32", value_name = "N[,N..]")]
-    bond: List<usize>,
-    /// Smallest bond dimension; above 1 it lets correlations pass sites that are constant in the data [default: 1].
-    #[arg(long, value_name = "N[,N..]")]
-    min_bond: Option<List<usize>>,
-    /// Rate of the gradient steps [default: 0.005; adam: 0.01].
-    #[arg(long, value_name = "X[,X..]", allow_negative_numbers = true)]
-    rate: Option<List<f64>>,
-    /// Singular values up to this share of the largest are dropped [default: 1e-7].
-    #[arg(long, value_name = "X[,X..]", allow_negative_numbers = true)]
-    cutoff: Option<List<f64>>,
-    /// Gradient steps at each bond [default: 1].
-    #[arg(long, value_name = "N[,N..]")]
-    steps: Option<List<usize>>,
-    /// Mini-batches the data are dealt into.
-    #[arg(long, default_value = "1", value_name = "N[,N..]")]
-    mini_batches: List<usize>,
-    /// How the gradient becomes a direction [default: norm-scaled].
-    #[arg(long, value_enum)]
-    direction: Option<Way>,
-    /// How bonds are cut [default: warm].
-    #[arg(long, value_enum)]
-    splitting: Option<Cut>,
-    /// Numbers of the model.
-    #[arg(long, value_enum, default_value = "f64")]
-    scalar: Numbers,
-    /// Bond dimension of the random start [default: 4, or --bond where that is less].
-    #[arg(long, value_name = "N")]
-    init_bond: Option<usize>,
-    /// Start from this model, in its own kind of numbers, instead of a random one.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["init_bond", "resume"])]
-    start: Option<PathBuf>,
-    /// Nats by which a sweep may raise the training loss before it is taken back [default: 0].
-    #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
-    rise: Option<f64>,
-    /// Stop when a sweep improves the training loss by less than this many nats [default: 0].
-    #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
-    min_improvement: Option<f64>,
-    /// Amplitude of each symbol's exchange for any other, so that symbols never seen at a site stay possible. With
-    /// held-out data the best of 0 to 0.1 is chosen unless one is given; without, 0.
-    #[arg(long, value_name = "AMPLITUDE", allow_negative_numbers = true)]
-    smoothing: Option<f64>,
-    /// The seed of everything random.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Held-out data, to choose the best model by.
-    #[arg(long, value_name = "FILE", conflicts_with = "valid_fraction")]
-    valid: Option<String>,
-    /// Hold out this share of the data.
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
-    valid_fraction: Option<f64>,
-    /// Stop after so many sweeps without a better held-out loss.
-    #[arg(long, value_name = "SWEEPS")]
-    patience: Option<usize>,
-    /// Stop after so many seconds.
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
-    time_limit: Option<f64>,
-    /// Megabytes that the program may take; below what it would, environments are made twice.
-    #[arg(long, value_name = "MB")]
-    memory: Option<u64>,
-    /// Write one JSON line a sweep.
-    #[arg(long, value_name = "FILE")]
-    log: Option<PathBuf>,
-    /// The checkpoint file [default: the model file with .checkpoint added].
-    #[arg(long, value_name = "FILE")]
-    checkpoint: Option<PathBuf>,
-    /// Write the checkpoint every so many bonds; with adam, steps.
-    #[arg(long, value_name = "N")]
-    checkpoint_bonds: Option<usize>,
-    /// Write the checkpoint every so many minutes [default: 5].
-    #[arg(long, value_name = "MINUTES", allow_negative_numbers = true)]
-    checkpoint_minutes: Option<f64>,
-    /// Go on from the checkpoint, with its settings; a larger --sweeps extends the run.
-    #[arg(long)]
-    resume: bool,
-    /// Write pictures into this folder: loss curve, bonds and entropies, samples.
-    #[arg(long, value_name = "DIR")]
-    report: Option<PathBuf>,
-    /// Say what would be done, and the memory it would take, and stop.
-    #[arg(long)]
-    dry_run: bool,
-    /// No progress on standard error.
-    #[arg(long)]
-    quiet: bool,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
-}
+use crate::train::{EarlyStopping, Interrupt, Keeper, Observer, Observers, Outcome, Stop, TimeLimit, best_smoothing};
 
 /// The smoothing that models are judged with while they are trained.
 pub(super) const TRIAL: f64 = 0.01;
@@ -319,105 +143,6 @@ impl Fit {
             taken.push(there);
         }
         Ok(())
-    }
-
-    /// That no option was given that says something of sweeps only: it would be silently without effect.
-    fn refuse_what_adam_has_not(&self) -> Result<()> {
-        let given = [
-            ("min-bond", self.min_bond.is_some()),
-            ("cutoff", self.cutoff.is_some()),
-            ("steps", self.steps.is_some()),
-            ("direction", self.direction.is_some()),
-            ("splitting", self.splitting.is_some()),
-            ("init-bond", self.init_bond.is_some()),
-            ("rise", self.rise.is_some()),
-            ("min-improvement", self.min_improvement.is_some()),
-            ("memory", self.memory.is_some()),
-        ];
-        if let Some((name, _)) = given.into_iter().find(|(_, given)| *given) {
-            return Err(Error::setting(name, "given", "it means nothing to --method adam; leave it away"));
-        }
-        if self.bond.0.len() > 1 {
-            let found = format!("a list of {}", self.bond.0.len());
-            return Err(Error::setting("bond", found, "--method adam keeps one bond dimension; give a single number"));
-        }
-        Ok(())
-    }
-
-    fn adam_settings(&self) -> Result<Adam> {
-        let epochs = self.sweeps.unwrap_or(EPOCHS);
-        Ok(Adam {
-            rate: schedule(&self.rate, 0.01)?,
-            mini_batches: self.mini_batches.schedule()?,
-            smoothing: self.trial_smoothing(),
-            seed: Seed(self.seed),
-            ..Adam::new(epochs)
-        })
-    }
-
-    fn fresh_adam(&self, dims: &[usize]) -> Result<AnyAdamRun> {
-        let settings = self.adam_settings()?;
-        let bond = *self.bond.schedule()?.at(0);
-        Ok(for_kind!(AnyBornMps, self.first_model(dims, bond)?, model => AdamRun::new(model, settings)?.into()))
-    }
-
-    /// The model that a run begins with: the one that was given, or a random one.
-    fn first_model(&self, dims: &[usize], bond: usize) -> Result<AnyBornMps> {
-        if let Some(path) = &self.start {
-            let (model, _) = load_model(path)?;
-            if model.dims() != dims {
-                let error = Error::shape("the model, in dimensions of its sites", model.dims().len(), dims.len());
-                return Err(error.at(Place::File(path.clone())));
-            }
-            return Ok(model);
-        }
-        let seed = Seed(self.seed);
-        Ok(match self.scalar {
-            Numbers::F32 => BornMps::<f32>::random(dims, bond, seed)?.into(),
-            Numbers::F64 => BornMps::<f64>::random(dims, bond, seed)?.into(),
-            Numbers::C32 => BornMps::<Complex32>::random(dims, bond, seed)?.into(),
-            Numbers::C64 => BornMps::<Complex64>::random(dims, bond, seed)?.into(),
-        })
-    }
-
-    /// The smoothing that models are judged with while they are trained.
-    fn trial_smoothing(&self) -> f64 {
-        let held_out = self.valid.is_some() || self.valid_fraction.is_some();
-        self.smoothing.unwrap_or(if held_out { TRIAL } else { 0.0 })
-    }
-
-    fn settings(&self) -> Result<TwoSite> {
-        Ok(TwoSite {
-            sweeps: self.sweeps.unwrap_or(SWEEPS),
-            rate: schedule(&self.rate, 0.005)?,
-            max_bond: self.bond.schedule()?,
-            min_bond: schedule(&self.min_bond, 1)?,
-            cutoff: schedule(&self.cutoff, 1e-7)?,
-            steps: schedule(&self.steps, 1)?,
-            mini_batches: self.mini_batches.schedule()?,
-            direction: match self.direction {
-                Some(Way::Plain) => Direction::Plain,
-                Some(Way::NormScaled) | None => Direction::NormScaled,
-                Some(Way::Adam) => Direction::Adam,
-            },
-            splitting: match self.splitting {
-                Some(Cut::Exact) => Splitting::Exact,
-                Some(Cut::Warm) | None => Splitting::Warm,
-            },
-            rise: self.rise.unwrap_or(0.0),
-            decay: 0.5,
-            smoothing: self.trial_smoothing(),
-            min_improvement: self.min_improvement.unwrap_or(0.0),
-            memory: self.memory.map(|mb| mb.saturating_mul(1_000_000).saturating_sub(PROGRAM)),
-            seed: Seed(self.seed),
-        })
-    }
-
-    fn fresh(&self, dims: &[usize]) -> Result<AnyRun> {
-        let settings = self.settings()?;
-        // A wider start finds more directions in its first sweeps, and costs little more.
-        let bond = self.init_bond.unwrap_or(4.min(*settings.max_bond.at(0)));
-        Ok(for_kind!(AnyBornMps, self.first_model(dims, bond)?, model => Run::new(model, settings)?.into()))
     }
 
     fn checkpoint_path(&self) -> Option<PathBuf> {
