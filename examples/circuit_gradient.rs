@@ -1,13 +1,15 @@
 //! The price of a gradient: 200 angles, by running a circuit backwards, in runs forwards.
 //!
-//! `cargo run --release --example circuit_gradient -- [QUBITS]`
+//! `cargo run --release --example circuit_gradient -- [QUBITS]` (`ANSATZ_SHORT=1`: 12 qubits, each timed once)
 
 use std::time::Instant;
 
 use ansatz::circuit::{Circuit, Parameter, PauliSum, Simulator, Statevector};
 
 fn main() -> ansatz::Result<()> {
-    let qubits = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(16);
+    let short = std::env::var_os("ANSATZ_SHORT").is_some();
+    let given = std::env::args().nth(1).and_then(|text| text.parse().ok());
+    let (qubits, rounds) = (given.unwrap_or(if short { 12 } else { 16 }), if short { 1 } else { 7 });
     let mut circuit = Circuit::new(qubits)?;
     let mut names = Vec::new();
     'layers: loop {
@@ -31,7 +33,7 @@ fn main() -> ansatz::Result<()> {
     let bound = circuit.bind(&values)?;
     let best = |work: &mut dyn FnMut() -> ansatz::Result<()>| -> ansatz::Result<f64> {
         let mut best = f64::INFINITY;
-        for _ in 0..7 {
+        for _ in 0..rounds {
             let start = Instant::now();
             work()?;
             best = best.min(start.elapsed().as_secs_f64());

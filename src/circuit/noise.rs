@@ -87,6 +87,30 @@ impl Kind {
     }
 }
 
+impl File {
+    fn noise(self) -> Result<Noise> {
+        let mut noise = Noise::new();
+        for (number, rule) in self.gates.into_iter().enumerate() {
+            let at = |e: Error| Error::Format { what: format!("noise rule {number}: {e}") };
+            let channel = Arc::new(rule.channel.channel().map_err(at)?);
+            for name in rule.on.iter().flatten() {
+                if super::table::gate_named(name).is_none() {
+                    return Err(at(Error::Circuit { what: format!("undefined gate '{}'", quoted(name)) }));
+                }
+            }
+            noise.rules.push(Rule { on: rule.on, channel });
+        }
+        match self.readout {
+            Some(readout) => noise.readout(readout.one_for_zero, readout.zero_for_one),
+            None => Ok(noise),
+        }
+    }
+}
+
+fn unread(why: &str) -> Error {
+    Error::Format { what: format!("noise: {}", quoted(why)) }
+}
+
 impl Noise {
     /// No noise.
     #[must_use]
@@ -126,23 +150,32 @@ impl Noise {
     /// # Errors
     /// [`Error::Format`] if it is no such text; as the constructors of [`Channel`].
     pub fn from_json(text: &str) -> Result<Self> {
-        let file: File = serde_json::from_str(text)
-            .map_err(|e| Error::Format { what: format!("noise: {}", quoted(&e.to_string())) })?;
-        let mut noise = Noise::new();
-        for (number, rule) in file.gates.into_iter().enumerate() {
-            let at = |e: Error| Error::Format { what: format!("noise rule {number}: {e}") };
-            let channel = Arc::new(rule.channel.channel().map_err(at)?);
-            for name in rule.on.iter().flatten() {
-                if super::table::gate_named(name).is_none() {
-                    return Err(at(Error::Circuit { what: format!("undefined gate '{}'", quoted(name)) }));
-                }
-            }
-            noise.rules.push(Rule { on: rule.on, channel });
-        }
-        match file.readout {
-            Some(readout) => noise.readout(readout.one_for_zero, readout.zero_for_one),
-            None => Ok(noise),
-        }
+        serde_json::from_str::<File>(text).map_err(|e| unread(&e.to_string()))?.noise()
+    }
+
+    /// From TOML, with the same names as [`from_json`](Self::from_json) has.
+    ///
+    /// ```
+    /// let text = r#"
+    ///     readout = { one_for_zero = 0.01, zero_for_one = 0.03 }
+    ///     [[gates]]
+    ///     on = ["cx"]
+    ///     channel = { kind = "depolarising", p = 0.01, qubits = 2 }
+    /// "#;
+    /// let json = r#"{"gates": [{"on": ["cx"], "channel": {"kind": "depolarising", "p": 0.01, "qubits": 2}}],
+    ///                "readout": {"one_for_zero": 0.01, "zero_for_one": 0.03}}"#;
+    /// assert_eq!(ansatz::circuit::Noise::from_toml(text)?, ansatz::circuit::Noise::from_json(json)?);
+    /// # Ok::<(), ansatz::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_json`](Self::from_json).
+    pub fn from_toml(text: &str) -> Result<Self> {
+        let read = toml::from_str::<File>(text).map_err(|e| {
+            let line = e.span().map(|span| text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1);
+            unread(&line.map_or_else(|| e.message().to_owned(), |line| format!("{} at line {line}", e.message())))
+        });
+        read?.noise()
     }
 
     /// The circuit with noise after its gates and errors of reading after its measurements. A circuit that measures nothing

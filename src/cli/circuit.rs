@@ -156,8 +156,8 @@ struct RunShots {
     /// Tell the expectation of an observable at the end too, as "1.5*Z0 Z1 - X3"; may be given many times.
     #[arg(long, value_name = "PAULIS", allow_hyphen_values = true)]
     expect: Vec<String>,
-    /// Noise: a file of JSON, as documented in docs/circuits.md.
-    #[arg(long, value_name = "NOISE.json")]
+    /// Noise: a file of TOML (.toml) or JSON, as documented in docs/circuits.md.
+    #[arg(long, value_name = "NOISE.toml")]
     noise: Option<PathBuf>,
     /// Draw a histogram of the counts.
     #[arg(long, value_name = "COUNTS.svg")]

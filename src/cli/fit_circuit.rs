@@ -125,7 +125,7 @@ impl CircuitOptions {
             LossName::Nll => CircuitLoss::Nll,
         };
         let minimiser = match self.optimiser {
-            Way::Lbfgs => Minimiser::Lbfgs { memory: 20 },
+            Way::Lbfgs => Minimiser::Lbfgs { memory: 100 },
             Way::Adam => Minimiser::Adam { rate: given.rate.unwrap_or(0.1) },
             Way::Spsa => Minimiser::Spsa { rate: given.rate.unwrap_or(1.0), shift: 0.1 },
             Way::CmaEs => Minimiser::CmaEs { spread: given.rate.unwrap_or(0.5), population: None },

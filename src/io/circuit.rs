@@ -33,12 +33,15 @@ pub fn load_circuit(path: &Path) -> Result<Circuit> {
     Circuit::from_qasm_with(&text, &mut include).map_err(place)
 }
 
-/// Reads a model of noise, as [`Noise::from_json`].
+/// Reads a model of noise: names that end in `.toml` as [`Noise::from_toml`], others as [`Noise::from_json`].
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read; with the file as place, as [`Noise::from_json`].
 pub fn load_noise(path: &Path) -> Result<Noise> {
-    Noise::from_json(&text(path)?).map_err(|e| e.at(Place::File(path.into())))
+    let text = text(path)?;
+    let toml = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("toml"));
+    let noise = if toml { Noise::from_toml(&text) } else { Noise::from_json(&text) };
+    noise.map_err(|e| e.at(Place::File(path.into())))
 }
 
 /// The text of a file of a bounded size.

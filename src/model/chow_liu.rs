@@ -12,7 +12,8 @@ use crate::random::Seed;
 
 /// A tree-shaped distribution `p(v) = prod_k p(v_k | v_parent(k))` on the spanning tree of largest mutual information.
 ///
-/// Chow and Liu, IEEE Trans. Inf. Theory 14, 462 (1968): of all trees it has the highest likelihood.
+/// Chow and Liu, IEEE Trans. Inf. Theory 14, 462 (1968): of all trees it has the highest likelihood. Where several trees have it, as
+/// for data with a symmetry, a site hangs on a parent near the root, so that paths are short.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChowLiu {
     dims: Vec<usize>,
@@ -62,12 +63,17 @@ impl ChowLiu {
         // Prim's algorithm on the complete graph.
         let sites = dims.len();
         let mut best: Vec<(f64, usize)> = vec![(f64::NEG_INFINITY, 0); sites];
-        let mut inside = vec![false; sites];
+        let (mut inside, mut depth) = (vec![false; sites], vec![0_usize; sites]);
+        // More information, or as much up to rounding and nearer to the root.
+        let better = |depth: &[usize], (gain, parent): (f64, usize), (other, rival): (f64, usize)| {
+            gain > other + TIE || (gain > other - TIE && depth[parent] < depth[rival])
+        };
         let mut order = Vec::with_capacity(sites);
         let (mut site, mut parent) = (0, None);
         let singles = single_counts(data, dims);
         loop {
             inside[site] = true;
+            depth[site] = parent.map_or(0, |p: usize| depth[p] + 1);
             let conditional = match parent {
                 Some(p) => table(p, site).iter().map(|row| smoothed(row, pseudo_count)).collect(),
                 None => vec![smoothed(&singles[site], pseudo_count)],
@@ -79,12 +85,12 @@ impl ChowLiu {
                 .map(|other| (other, mutual_information(&table(site, other), pseudo_count)))
                 .collect();
             for (other, gain) in gains {
-                if gain > best[other].0 {
+                if better(&depth, (gain, site), best[other]) {
                     best[other] = (gain, site);
                 }
             }
-            let next = (0..sites).filter(|&s| !inside[s]).max_by(|&a, &b| best[a].0.total_cmp(&best[b].0));
-            let Some(next) = next else { break };
+            let outside = (0..sites).filter(|&s| !inside[s]);
+            let Some(next) = outside.reduce(|a, b| if better(&depth, best[b], best[a]) { b } else { a }) else { break };
             (site, parent) = (next, Some(best[next].1));
         }
         Ok(ChowLiu { dims: dims.to_vec(), order })
@@ -96,6 +102,9 @@ impl ChowLiu {
         self.order.iter().filter_map(|n| n.parent.map(|p| (p, n.site))).collect()
     }
 }
+
+/// Nats by which two mutual informations that are equal may differ by rounding.
+const TIE: f64 = 1e-12;
 
 /// Mutual information, nats, of two symbols with these joint counts.
 fn mutual_information(counts: &[Vec<f64>], pseudo_count: f64) -> f64 {
@@ -183,6 +192,18 @@ mod tests {
         {
             assert!((ln.iter().map(|l| l.exp()).sum::<f64>() - 1.0).abs() < 1e-12);
         }
+    }
+
+    #[test]
+    fn of_trees_with_the_same_information_the_shallow_one_is_taken() {
+        // Bars and stripes of 3 x 3: pixels of a row or a column share the same information, so most spanning trees along
+        // rows and columns are as good as each other.
+        let bit = |pattern: usize, i: usize| (pattern >> i & 1) as u8;
+        let bars = (0..8).map(|p| (0..9).map(|i| bit(p, i / 3)).collect::<Vec<_>>());
+        let stripes = (1..7).map(|p| (0..9).map(|i| bit(p, i % 3)).collect::<Vec<_>>());
+        let data = Batch::from_rows(&bars.chain(stripes).collect::<Vec<_>>()).unwrap();
+        let edges = ChowLiu::fit(&data, &[2; 9], 0.0).unwrap().edges();
+        assert_eq!(edges, [(0, 1), (0, 2), (0, 3), (0, 6), (1, 4), (1, 7), (2, 5), (2, 8)]);
     }
 
     #[test]

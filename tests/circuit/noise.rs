@@ -142,6 +142,19 @@ fn noise_is_put_after_gates_and_readings() {
         let error = Noise::from_json(text).unwrap_err().to_string();
         assert!(error.contains(words) && error.lines().count() == 1, "{error}");
     }
+    let toml = "[[gates]]\non = ['h']\nchannel = { kind = 'bit_flip', p = 0.1 }\n\n[[gates]]\n\
+        channel = { kind = 'depolarising', p = 0.2, qubits = 2 }\n\n[readout]\none_for_zero = 0.1\nzero_for_one = 0.3\n";
+    assert_eq!(Noise::from_toml(toml).unwrap(), noise);
+    for (text, words) in [
+        ("[[gates]]\nchannel = {", "at line 2"),
+        ("[[gates]]\non = ['h']\nchannel = { kind = 'fog' }", "unknown variant `fog`"),
+        ("gate = 1", "unknown field `gate`"),
+        ("[[gates]]\nchannel = { kind = 'bit_flip', p = 2 }", "give a number from 0 to 1"),
+        ("[readout]\none_for_zero = nan\nzero_for_one = 0.1", "wrong reading"),
+    ] {
+        let error = Noise::from_toml(text).unwrap_err().to_string();
+        assert!(error.contains(words) && error.lines().count() == 1, "{error}");
+    }
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn faults_of_openqasm_are_told_with_line_and_column() {
         ("qreg q[2]; creg c[1]; measure q -> c;", "line 1, column 31", "2 qubits measured into 1"),
         ("qreg q[2]", "line 1, column 10", "expected ';', found the end of the text"),
         ("", "line 1, column 1", "no qubits"),
-        ("gate a x { a x; } qreg q[1]; a q[0];", "line 1, column 12", "undefined gate 'a'"),
+        ("gate a x { a x; } qreg q[1]; a q[0];", "line 1, column 12", "gate 'a' takes itself in its own definition"),
         ("gate a x { U(0,0,0) y; }", "line 1, column 21", "no qubit 'y'"),
         ("opaque a x; qreg q[1]; a q[0];", "line 1, column 24", "opaque"),
         ("include \"other.inc\";", "line 1, column 9", "other.inc"),

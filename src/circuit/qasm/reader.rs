@@ -328,8 +328,8 @@ impl Reader<'_, '_> {
             .try_for_each(|i| self.add(Operation::Measure { qubit: qubits.start + i, bit: bits.start + i }, qubits.at))
     }
 
-    /// A gate up to its qubits.
-    fn call(&self, cursor: &mut Cursor) -> Result<Call> {
+    /// A gate up to its qubits, which may stand in the definition of another one.
+    fn call(&self, cursor: &mut Cursor, within: Option<&str>) -> Result<Call> {
         let mut modifiers = Vec::new();
         let mut at = cursor.at();
         let mut name = cursor.name("a gate")?;
@@ -359,6 +359,9 @@ impl Reader<'_, '_> {
         let row = || (built_in || self.library).then(|| gate_named(&name)).flatten();
         let target = match self.definitions.get(&name) {
             Some(target) => target.clone(),
+            None if within == Some(&name) && row().is_none() => {
+                return Err(at.error(format!("gate '{}' takes itself in its own definition", quoted(&name))));
+            }
             None => Target::Row(row().ok_or_else(|| undefined(&name, at, self.library))?),
         };
         let mut arguments = Vec::new();
@@ -377,7 +380,7 @@ impl Reader<'_, '_> {
     }
 
     fn gates(&mut self, cursor: &mut Cursor) -> Result<()> {
-        let call = self.call(cursor)?;
+        let call = self.call(cursor, None)?;
         let operands = if call.qubits() == 0 && cursor.is(";") { Vec::new() } else { self.operands(cursor)? };
         cursor.expect(";")?;
         if operands.len() != call.qubits() {

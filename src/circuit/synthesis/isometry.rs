@@ -4,7 +4,7 @@ use ndarray::{Array2, s};
 use num_complex::Complex64;
 
 use super::builder::Builder;
-use super::shannon;
+use super::shannon::{self, Shannon, Then};
 use crate::error::Result;
 use crate::linalg::{completed, cosine_sine_columns};
 
@@ -21,6 +21,7 @@ pub(in crate::circuit) fn isometry(columns: &Array2<Complex64>, qubits: &[usize]
     }
     let half = completed(&columns.view())?.slice(s![.., ..dim / 2]).to_owned();
     let (left, theta, right) = cosine_sine_columns(&half.view())?;
-    shannon::unitary(&right, rest, builder)?;
-    shannon::rotated(left, &theta, *select, rest, builder)
+    let mut shannon = Shannon::new(builder);
+    shannon.unitary(&right, rest, Then::More)?;
+    shannon.rotated(left, &theta, *select, rest, Then::End)
 }

@@ -27,7 +27,7 @@ impl Matrix {
     ///
     /// One qubit by Euler angles, two by the canonical decomposition with the fewest CNOTs, 0 to 3 (Vatan and Williams, PRA
     /// 69, 032315 (2004)), more by the quantum Shannon decomposition (Shende, Bullock and Markov, IEEE Trans. CAD 25, 1000
-    /// (2006)): 23 CNOTs for three qubits, 115 for four, about `9/16 4^n` for `n`.
+    /// (2006)): 20 CNOTs for three qubits, 100 for four, about `23/48 4^n` for `n`.
     ///
     /// ```
     /// use ansatz::circuit::{Gate, Matrix};

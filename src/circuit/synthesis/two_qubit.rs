@@ -21,17 +21,57 @@ struct Canonical {
 /// Coordinates that differ by less are equal but for rounding.
 const EQUAL: f64 = 1e-11;
 
+/// Elements beside the diagonal that are smaller are rounding.
+const DIAGONAL: f64 = 1e-13;
+
 /// A unitary `[4, 4]` on two qubits, with 0 to 3 CNOTs, as few as it allows.
 ///
 /// Vatan and Williams, PRA 69, 032315 (2004).
 pub(super) fn unitary(matrix: &Array2<Complex64>, qubits: [usize; 2], builder: &mut Builder) -> Result<()> {
-    let mut form = canonical(matrix)?;
-    form.reduce();
+    emit(canonical(matrix)?, matrix, qubits, builder)
+}
+
+/// A unitary but for a diagonal that follows it, which is returned: with 2 CNOTs at most where the whole takes 3.
+///
+/// With `D = exp(i phi ZZ)` one angle makes `tr V YY V^T YY` of `V = D U` real, which is when 2 CNOTs suffice. Shende, Bullock
+/// and Markov, PRA 69, 062321 (2004), and IEEE Trans. CAD 25, 1000 (2006), theorem 14.
+pub(super) fn up_to_diagonal(
+    matrix: &Array2<Complex64>,
+    qubits: [usize; 2],
+    builder: &mut Builder,
+) -> Result<Option<[Complex64; 4]>> {
+    if matrix.indexed_iter().all(|((i, j), x)| i == j || x.norm() < DIAGONAL) {
+        return Ok(Some(std::array::from_fn(|i| matrix[[i, i]])));
+    }
+    let form = canonical(matrix)?;
+    if form.zeros() > 0 {
+        return emit(form, matrix, qubits, builder).map(|()| None);
+    }
+    let special = matrix.mapv(|x| x * Complex64::cis(-determinant(matrix).arg() / 4.0));
+    // The diagonal of U YY U^T YY, with YY the antidiagonal of these signs.
+    let signs = [-1.0, 1.0, 1.0, -1.0];
+    let entry = |i: usize| -> Complex64 {
+        (0..4).map(|k| special[[i, k]] * special[[3 - i, 3 - k]] * signs[i] * signs[k]).sum()
+    };
+    let (like, unlike) = (entry(0) + entry(3), entry(1) + entry(2));
+    let phi = (-(like + unlike).im).atan2((like - unlike).re) / 2.0;
+    let turn = [phi, -phi, -phi, phi].map(Complex64::cis);
+    let mut rest = matrix.clone();
+    rest.rows_mut().into_iter().zip(turn).for_each(|(mut row, turn)| row.mapv_inplace(|x| x * turn));
+    let form = canonical(&rest)?;
+    // Close to products of gates of one qubit rounding may leave all three coordinates.
+    if form.zeros() == 0 {
+        return unitary(matrix, qubits, builder).map(|()| None);
+    }
+    emit(form, &rest, qubits, builder)?;
+    Ok(Some(turn.map(|x| x.conj())))
+}
+
+fn emit(form: Canonical, matrix: &Array2<Complex64>, qubits: [usize; 2], builder: &mut Builder) -> Result<()> {
     let zero = form.coordinates.map(|x| x.abs() < EQUAL);
-    let zeros = zero.iter().filter(|z| **z).count();
     // The parts in order: those before, the core, those after; the phase is read off at the end.
     let mut parts = Parts::new(&form.before);
-    match zeros {
+    match form.zeros() {
         3 => {}
         2 => {
             let place = zero.iter().position(|z| !z).unwrap_or(2);
@@ -133,6 +173,11 @@ impl Parts {
 }
 
 impl Canonical {
+    /// How many coordinates vanish.
+    fn zeros(&self) -> usize {
+        self.coordinates.iter().filter(|x| x.abs() < EQUAL).count()
+    }
+
     /// Coordinates into `(-pi/4, pi/4]`: half a turn of a coordinate is a Pauli operator on each qubit.
     fn reduce(&mut self) {
         let (o, one, i) = (Complex64::ZERO, Complex64::ONE, Complex64::I);
@@ -252,7 +297,9 @@ fn canonical(matrix: &Array2<Complex64>) -> Result<Canonical> {
     };
     let [f0, f1, f2, f3] = angles;
     let coordinates = [(f0 + f1 - f2 - f3) / 4.0, (f1 + f3 - f0 - f2) / 4.0, (f0 + f3 - f1 - f2) / 4.0];
-    Ok(Canonical { before: factors(&back(&p.t().to_owned())), coordinates, after: factors(&back(&k1)) })
+    let mut form = Canonical { before: factors(&back(&p.t().to_owned())), coordinates, after: factors(&back(&k1)) };
+    form.reduce();
+    Ok(form)
 }
 
 /// The two factors of a product of unitaries of one qubit, up to a phase.

@@ -2,7 +2,7 @@
 
 /// A range of numbers, not empty, with evenly spaced round ticks.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Axis {
+pub(in crate::report) struct Axis {
     pub low: f64,
     pub high: f64,
     step: f64,
@@ -10,7 +10,7 @@ pub(super) struct Axis {
 
 /// What an axis should be like.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wish {
+pub(in crate::report) struct Wish {
     /// Steps between ticks, at most; one or two more where the range ends between two ticks.
     pub steps: usize,
     /// Ticks at whole numbers only.

@@ -6,6 +6,7 @@ mod panel;
 
 use std::ops::RangeInclusive;
 
+pub(super) use axis::{Axis, Wish};
 use canvas::{Anchor, page};
 use panel::{Frame, INK, Panel};
 

@@ -43,7 +43,7 @@ impl Reader<'_, '_> {
                     cursor.take();
                     None
                 } else {
-                    Some(self.call(cursor)?)
+                    Some(self.call(cursor, Some(&name))?)
                 };
                 let places_at = cursor.at();
                 let on = match &call {
