@@ -7,6 +7,7 @@ mod next;
 mod pictures;
 mod process;
 mod simulate;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::Exit;
-use crate::circuit::{DensityMatrix, Statevector};
+use crate::circuit::{DensityMatrix, PauliSum, Statevector};
 use crate::data::{DenseState, Records, read_dense_state, read_process_shots, read_real_matrices, read_shots};
 use crate::error::{Error, Place, Result};
 use crate::io::{load_circuit, load_lpdo, load_noise};
@@ -73,6 +74,15 @@ impl RecordsFrom {
 
     fn all(&self) -> Result<Records> {
         read_shots(&self.shots, self.bases.as_deref())
+    }
+}
+
+/// Sums of Pauli operators that are asked for.
+fn observables(texts: &[String], shots: &Shots) -> Result<Vec<PauliSum>> {
+    let list = texts.iter().map(|text| text.parse::<PauliSum>()).collect::<Result<Vec<_>>>()?;
+    match list.iter().find(|o| o.qubits() > shots.sites()) {
+        Some(wide) => Err(Error::setting("observable", wide, format!("the records have {} sites", shots.sites()))),
+        None => Ok(list),
     }
 }
 
