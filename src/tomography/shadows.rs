@@ -143,8 +143,12 @@ impl Shadows {
     /// As [`purity`](Self::purity) and [`pauli_sum`](Self::pauli_sum).
     pub fn quantities(&self, observables: &[PauliSum]) -> Result<Vec<(String, ShadowEstimate)>> {
         // All pairs within a group are looked at: groups of no more than so many shots.
-        let groups = (self.shots() / MOST_OF_A_GROUP).max(GROUPS.min(self.shots() / 2)).max(1);
-        let mut list = vec![("purity".to_owned(), self.purity(&vec![true; self.sites], groups)?)];
+        let groups = (self.shots() / MOST_OF_A_GROUP).max(GROUPS.min(self.shots() / 2));
+        let mut list = Vec::new();
+        // A single shot has no pair.
+        if groups > 0 {
+            list.push(("purity".to_owned(), self.purity(&vec![true; self.sites], groups)?));
+        }
         for observable in observables {
             list.push((observable.to_string(), self.pauli_sum(observable, GROUPS.min(self.shots()))?));
         }
