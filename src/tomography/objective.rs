@@ -14,7 +14,7 @@ pub(super) struct Objective<'a> {
     few: Option<FewSites>,
     /// Weight of the deviation from a map that preserves the trace, and the levels of the inputs.
     pub preservation: Option<(f64, Preservation)>,
-    /// EXPERIMENT weight of `sum ln |A_j|^2 - ln tr rho`.
+    /// Weight of `sum ln |A_j|^2 - ln tr rho`.
     pub shrink: f64,
 }
 

@@ -18,8 +18,8 @@ type C = Complex64;
 /// Iterations for the state of a single site.
 const ITERATIONS: usize = 30;
 
-/// Of some random starts the one whose loss is lowest after a few steps. Those of even number are scattered about the product of the
-/// states of single sites, the others about equal amplitudes.
+/// Of some random starts the one whose loss is lowest after a few steps. Every third is scattered about the product of the states of
+/// single sites, the others about equal amplitudes.
 pub(super) fn best_start(objective: &Objective, settings: &ChainSettings) -> Result<Sites> {
     let data = objective.data;
     let mut best: Option<(f64, Sites)> = None;
@@ -30,8 +30,13 @@ pub(super) fn best_start(objective: &Objective, settings: &ChainSettings) -> Res
     for index in 0..settings.starts as u64 {
         let seed = settings.seed.derive("start of tomography", index);
         let bond = if pure { settings.bond.min(2) } else { settings.bond };
-        let noise = if pure { 0.4 } else { 0.2 };
-        let mut state = if index % 2 == 0 {
+        let near = index % 3 == 0;
+        let noise = match (pure, near) {
+            (true, true) => [0.1, 0.3][(index % 2) as usize],
+            (true, false) => 0.4,
+            (false, _) => 0.2,
+        };
+        let mut state = if near {
             Lpdo::scattered(&alone, bond, settings.purification, noise, seed)?
         } else {
             Lpdo::random(&data.dims, bond, settings.purification, noise, seed)?

@@ -84,7 +84,7 @@ pub(super) struct Fit {
     /// --bond is given, else 0.1 to six qubits.
     #[arg(long, value_name = "BETA")]
     hedge: Option<f64>,
-    /// EXPERIMENT
+    /// Exponent of a prior that falls with entanglement; 0 is maximum likelihood.
     #[arg(long, default_value_t = 0.0)]
     shrink: f64,
     /// How a dense state is estimated.
@@ -105,7 +105,7 @@ pub(super) struct Fit {
     /// Rate of Adam at the start.
     #[arg(long, default_value_t = 0.02)]
     rate: f64,
-    /// Random starts, of which the best after a few steps goes on; without it 8 for a pure state and 2 for a mixed one.
+    /// Random starts, of which the best after a few steps goes on; without it 12 for a pure state and 2 for a mixed one.
     #[arg(long)]
     starts: Option<usize>,
     /// Share of the shots that is held out for `nll_held_out`; 0 holds none out.

@@ -168,7 +168,7 @@ struct Fit {
     /// Iterations of L-BFGS at the most, for each weight of the penalty.
     #[arg(long, default_value_t = 600)]
     iterations: usize,
-    /// Random starts, of which the best after a few steps goes on; without it 8 for a unitary and 2 for any channel.
+    /// Random starts, of which the best after a few steps goes on; without it 12 for a unitary and 2 for any channel.
     #[arg(long)]
     starts: Option<usize>,
     /// Share of the shots that is held out to choose the bond by; 0 holds none out.

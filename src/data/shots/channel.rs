@@ -4,7 +4,7 @@ use super::super::table::{contents, unpacked};
 use super::super::text::lines;
 use super::reader::{Columns, Reader, count, each_line, fields};
 use super::shots_from_bytes;
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Place, Result, quoted};
 use crate::tomography::{ProcessShots, Shots};
 
 /// Reads a record of a channel: CSV with a column `input` beside `setting`, `outcome` and `count`, or text in columns `0+r XYZ 010`, with a
@@ -47,14 +47,11 @@ pub fn process_shots_from_bytes(name: &str, bytes: &[u8]) -> Result<ProcessShots
             plain(name, &bytes)?
         }
     };
-    ProcessShots::new(shots).map_err(|e| match e {
-        Error::Format { what } => Error::Format { what: format!("{name}: {what}") },
-        other => other,
-    })
+    ProcessShots::new(shots).map_err(|e| e.at(Place::File(name.into())))
 }
 
 fn plain(name: &str, bytes: &[u8]) -> Result<Shots> {
-    shots_from_bytes(name, bytes, None)?.choose(None)
+    shots_from_bytes(name, bytes, None)?.choose(None).map_err(|e| e.at(Place::File(name.into())))
 }
 
 /// Rows with columns of input, setting and outcome, and of a count or not.
