@@ -30,7 +30,8 @@ pub(super) fn best_start(objective: &Objective, settings: &ChainSettings) -> Res
     for index in 0..settings.starts as u64 {
         let seed = settings.seed.derive("start of tomography", index);
         let bond = if pure { settings.bond.min(2) } else { settings.bond };
-        let near = index % 3 == 0;
+        // Of a channel the inputs are chosen, and say nothing of its state.
+        let near = index % 3 == 0 && objective.preservation.is_none();
         let noise = match (pure, near) {
             (true, true) => [0.1, 0.3][(index % 2) as usize],
             (true, false) => 0.4,
