@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io::Write;
 use std::ops::ControlFlow;
 
-use ansatz::data::{Binarise, Format, parse_bytes, shots_from_bytes};
+use ansatz::data::{Binarise, Format, parse_bytes, process_shots_from_bytes, shots_from_bytes};
 use ansatz::io::{
     Extra, adam_checkpoint_from_bytes, checkpoint_from_bytes, model_from_bytes, save_adam_checkpoint, save_checkpoint,
     save_model, save_sliced_sum, sliced_sum_from_bytes, tensor_data_from_bytes,
@@ -137,6 +137,8 @@ const RECORDS: &[u8] =
     b"# ansatz-shots 1\n# measurement A {\"angles\": [0.5, 1.0]}\nsetting,outcome,count\nX A,0 1,3\nSZ,30,1\n";
 const JSON_RECORDS: &[u8] = b"{\"format\": \"ansatz-shots\", \"version\": 1, \"dims\": [2, 3], \"measurements\": \
     {\"B\": {\"basis\": [[[1, 0], 0], [0, [0, 1]]]}}, \"records\": [[\"BZ\", \"02\", 5], [[\"B\", \"Z\"], [1, 0], 2]]}\n";
+const CHANNEL_RECORDS: &[u8] =
+    b"# measurement A {\"angles\": [0.5, 1.0]}\ninput,setting,outcome,count\n0+,XY,01,3\nA/1 Z-,A Z,1 0,2\n";
 
 fn records_in_arrays() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
@@ -165,6 +167,10 @@ fn files() -> Vec<(&'static str, Vec<u8>, Open)> {
         ("records", RECORDS.to_vec(), |b| shots_from_bytes("f", b, None).map(drop)),
         ("records in JSON", JSON_RECORDS.to_vec(), |b| shots_from_bytes("f", b, None).map(drop)),
         ("records in columns", b"YXXY 1010\nZZZZ 0000 4\n".to_vec(), |b| shots_from_bytes("f", b, None).map(drop)),
+        ("records of a channel", CHANNEL_RECORDS.to_vec(), |b| process_shots_from_bytes("f", b).map(drop)),
+        ("records of a channel in columns", b"0+ XY 01 3\nrl ZZ 10 2\n".to_vec(), |b| {
+            process_shots_from_bytes("f", b).map(drop)
+        }),
         ("records in arrays", records_in_arrays(), |b| shots_from_bytes("f", b, None).map(drop)),
         ("model", model(), |b| model_from_bytes(b, "f").map(drop)),
         ("checkpoint of sweeps", sweeps(), |b| checkpoint_from_bytes(b, "f").map(drop)),

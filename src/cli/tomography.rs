@@ -7,6 +7,7 @@ mod next;
 mod pictures;
 mod process;
 mod simulate;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::Exit;
-use crate::circuit::{DensityMatrix, Statevector};
+use crate::circuit::{DensityMatrix, MpsSimulator, PauliSum, Statevector};
 use crate::data::{DenseState, Records, read_dense_state, read_process_shots, read_real_matrices, read_shots};
 use crate::error::{Error, Place, Result};
 use crate::io::{load_circuit, load_lpdo, load_noise};
@@ -73,6 +74,15 @@ impl RecordsFrom {
 
     fn all(&self) -> Result<Records> {
         read_shots(&self.shots, self.bases.as_deref())
+    }
+}
+
+/// Sums of Pauli operators that are asked for.
+fn observables(texts: &[String], shots: &Shots) -> Result<Vec<PauliSum>> {
+    let list = texts.iter().map(|text| text.parse::<PauliSum>()).collect::<Result<Vec<_>>>()?;
+    match list.iter().find(|o| o.qubits() > shots.sites()) {
+        Some(wide) => Err(Error::setting("observable", wide, format!("the records have {} sites", shots.sites()))),
+        None => Ok(list),
     }
 }
 
@@ -145,6 +155,9 @@ fn calibrated(path: &Path) -> Result<Readout> {
     Readout::calibrated(&records).map_err(place)
 }
 
+/// Qubits up to which the state of a circuit is found as a vector, beyond as a chain.
+const AS_A_VECTOR: usize = 12;
+
 /// A state from a file: a model, a circuit (`.qasm`, `.qsim`), a vector or a density matrix. `dims` are the levels of its sites where
 /// the file does not tell; without them they are qubits.
 fn state(path: &Path, dims: Option<&[usize]>) -> Result<Lpdo> {
@@ -152,6 +165,9 @@ fn state(path: &Path, dims: Option<&[usize]>) -> Result<Lpdo> {
     let place = |e: Error| e.at(Place::File(path.into()));
     if matches!(extension, "qasm" | "qsim") {
         let circuit = load_circuit(path)?;
+        if circuit.num_qubits() > AS_A_VECTOR {
+            return Lpdo::pure(MpsSimulator::<f64>::new().run(&circuit)?.state).map_err(place);
+        }
         let state = Statevector::<f64>::new().state(&circuit)?;
         return Lpdo::from_vector(&state.amplitudes(), &vec![2; circuit.num_qubits()]).map_err(place);
     }

@@ -77,10 +77,10 @@ pub fn heat_map(title: &str, labels: &[String], matrix: &Array2<f64>) -> Result<
         );
         if step % 10 == 0 {
             svg += &format!(
-                "<text x=\"{:.1}\" y=\"{:.1}\">{:+.3}</text>\n",
+                "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>\n",
                 left + side + 46.0,
                 y + side / 42.0 + 4.0,
-                share * scale
+                if step == 10 { "0".to_owned() } else { format!("{:+.3}", share * scale) }
             );
         }
     }

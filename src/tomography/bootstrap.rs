@@ -1,6 +1,7 @@
 //! Error bars: the same fit to records drawn anew.
 
 use super::estimate::{Estimate, Estimator, Questions, quantities};
+use super::readout::Readout;
 use super::shots::Shots;
 use super::simulate::{Noise, Settings, simulate};
 use super::state::Lpdo;
@@ -83,7 +84,7 @@ impl Bootstrap {
             let seed = seed.derive("bootstrap", number);
             let drawn = match self {
                 Bootstrap::Resampling => shots.resampled(seed)?,
-                Bootstrap::Parametric => again(&estimate.state, shots, estimator, seed)?,
+                Bootstrap::Parametric => drawn_again(&estimate.state, shots, estimator.readout(), seed)?,
             };
             Ok(estimator.estimate(&drawn, Some(&estimate.state), &mut |_| true)?.state)
         });
@@ -92,13 +93,13 @@ impl Bootstrap {
 }
 
 /// Shots of the state in the settings of a record.
-fn again(state: &Lpdo, shots: &Shots, estimator: &Estimator, seed: Seed) -> Result<Shots> {
+pub(super) fn drawn_again(state: &Lpdo, shots: &Shots, readout: Option<&Readout>, seed: Seed) -> Result<Shots> {
     let mut settings = Vec::new();
     for row in 0..shots.rows() {
         let setting: Vec<_> = shots.setting(row).iter().map(|&m| shots.measurements()[m as usize].clone()).collect();
         settings.extend(std::iter::repeat_n(setting, shots.counts()[row] as usize));
     }
-    let noise = Noise { depolarising: 0.0, readout: estimator.readout().cloned() };
+    let noise = Noise { depolarising: 0.0, readout: readout.cloned() };
     simulate(state, &Settings::Given(settings), shots.total(), &noise, seed)
 }
 

@@ -7,6 +7,7 @@ use super::optimise::{Adam, Lbfgs, lbfgs};
 use super::preservation::Preservation;
 use super::readout::Readout;
 use super::shots::Shots;
+use super::start::best_start;
 use super::state::Lpdo;
 use super::sweep::sweeps;
 use crate::chain::Mps;
@@ -47,6 +48,14 @@ pub struct ChainSettings {
     pub sweeps: usize,
     /// Random starts; the best after a few steps goes on.
     pub starts: usize,
+    /// L-BFGS stops where the loss falls by less than this over ten iterations, nats per shot.
+    pub fall: f64,
+    /// The exponent `beta` of a hedged likelihood `L det(rho)^beta` (Blume-Kohout, PRL 105, 200504, 2010); 0 is maximum likelihood. To
+    /// eight qubits, by L-BFGS, of chains whose purification allows for full rank.
+    pub hedge: f64,
+    /// The exponent `a` of a prior `exp(-a R)`, `R = sum over sites of ln |A_j|^2 - ln tr rho`; 0 is maximum likelihood. In the gauge where
+    /// it is least, `R` of two sites is the Renyi entropy of order 1/2: it is small where Schmidt values fall off quickly.
+    pub shrink: f64,
     /// Errors of the detector, which the fit takes into account.
     pub readout: Option<Readout>,
     /// Of the start and of mini-batches.
@@ -64,7 +73,10 @@ impl ChainSettings {
             iterations: 600,
             sweeps: 6,
             // From one start in three, sweeps of few shots of a pure chain end in a poor maximum.
-            starts: if purification == 1 { 8 } else { 2 },
+            starts: if purification == 1 { 12 } else { 2 },
+            fall: 1e-8,
+            hedge: 0.0,
+            shrink: 0.0,
             readout: None,
             seed: Seed(1),
         }
@@ -83,6 +95,14 @@ impl ChainSettings {
             if !(rate > 0.0 && rate.is_finite()) {
                 return Err(Error::setting("rate", rate, "give a positive number"));
             }
+        }
+        for (name, value) in [("fall", self.fall), ("hedge", self.hedge), ("shrink", self.shrink)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::setting(name, value, "give a number from 0 up"));
+            }
+        }
+        if self.hedge > 0.0 && self.optimiser != Optimiser::Lbfgs {
+            return Err(Error::setting("hedge", self.hedge, "a hedged likelihood is for L-BFGS; give 0 or take lbfgs"));
         }
         if self.optimiser == Optimiser::Sweeps && self.purification > 1 {
             return Err(Error::setting("optimiser", "sweeps", "sweeps are for pure chains; take lbfgs or adam"));
@@ -136,8 +156,9 @@ pub(super) fn fit_compiled(
     };
     let kraus = start.map_or_else(|| vec![settings.purification; data.sites()], |s| s.purification().to_vec());
     let bond = start.map_or(settings.bond, |s| s.chain().bonds().into_iter().max().unwrap_or(1));
-    let mut objective = Objective::new(data, bond, &kraus)?;
+    let mut objective = Objective::new(data, bond, &kraus, settings.hedge)?;
     objective.preservation = preservation;
+    objective.shrink = settings.shrink / data.total;
     let mut sites = match start {
         Some(state) => {
             if state.dims() != data.dims {
@@ -186,7 +207,7 @@ pub(super) fn fit_compiled(
                 sites = sites_of(&Lpdo::pure(chain)?);
             }
             if settings.optimiser == Optimiser::Lbfgs && going.get() {
-                minimise(&mut sites, &objective, settings.iterations, &mut tell)?;
+                minimise(&mut sites, &objective, settings.iterations, settings.fall, &mut tell)?;
             }
         }
     }
@@ -196,16 +217,17 @@ pub(super) fn fit_compiled(
 }
 
 /// L-BFGS on all sites; the gauge is made canonical now and then, which keeps the problem well conditioned.
-fn minimise(
+pub(super) fn minimise(
     sites: &mut Sites,
     objective: &Objective,
     iterations: usize,
+    fall: f64,
     tell: &mut dyn FnMut(f64) -> bool,
 ) -> Result<f64> {
     let mut left = iterations;
     let mut value = f64::INFINITY;
     while left > 0 {
-        let settings = Lbfgs { iterations: left.min(200), memory: 20, fall: 1e-8, gradient: 1e-8 };
+        let settings = Lbfgs { iterations: left.min(200), memory: 20, fall, gradient: 1e-8 };
         let mut x = sites.flat();
         let mut probe = sites.clone();
         let mut going = true;
@@ -226,7 +248,7 @@ fn minimise(
             },
         )?;
         sites.set(&x);
-        let settled = count < settings.iterations || value - reached < 1e-8;
+        let settled = count < settings.iterations || value - reached < fall;
         value = reached;
         left -= count.clamp(1, left);
         if !going || settled {
@@ -250,45 +272,6 @@ pub(super) fn mean_nll(sites: &Sites, data: &Compiled) -> f64 {
     -log_probabilities(sites, data).iter().zip(&data.weights).map(|(ln, w)| w * ln).sum::<f64>()
 }
 
-/// Of some random starts the one whose loss is lowest after a few steps.
-fn best_start(objective: &Objective, settings: &ChainSettings) -> Result<Sites> {
-    let data = objective.data;
-    let mut best: Option<(f64, Sites)> = None;
-    // Amplitudes of one sign, where nothing that was measured tells of phases: the sign can then not be learnt.
-    let real = data.vectors.as_ref().is_some_and(|v| v.iter().flatten().all(|x| x.im == 0.0 && x.re >= 0.0));
-    for index in 0..settings.starts as u64 {
-        let seed = settings.seed.derive("start of tomography", index);
-        let pure = settings.purification == 1;
-        let bond = if pure { settings.bond.min(2) } else { settings.bond };
-        let mut state = Lpdo::random(&data.dims, bond, settings.purification, if pure { 0.4 } else { 0.2 }, seed)?;
-        if real && pure {
-            let tensors =
-                state.chain().tensors().iter().map(|a| a.mapv(|x| num_complex::Complex64::new(x.norm() + 0.05, 0.0)));
-            state = Lpdo::new(Mps::new(tensors.collect())?, &data.dims)?;
-        }
-        let mut sites = sites_of(&state);
-        if settings.starts == 1 {
-            return Ok(sites);
-        }
-        let value = if pure && data.vectors.is_some() {
-            let truncation = Truncation::none().max_bond(settings.bond).cutoff(1e-4);
-            let mut value = f64::INFINITY;
-            let chain = sweeps(Mps::new(sites.tensors.clone())?, data, 1, 4, &truncation, &mut |v| {
-                value = v;
-                true
-            })?;
-            sites = sites_of(&Lpdo::pure(chain)?);
-            value
-        } else {
-            minimise(&mut sites, objective, 10, &mut |_| true)?
-        };
-        if best.as_ref().is_none_or(|b| value < b.0) {
-            best = Some((value, sites));
-        }
-    }
-    best.map(|b| b.1).ok_or_else(|| Error::setting("starts", 0, "give at least 1"))
-}
-
 /// `ln p(outcome | setting)` of every row, nats.
 ///
 /// # Errors
@@ -308,63 +291,4 @@ pub fn nll(state: &Lpdo, shots: &Shots, readout: Option<&Readout>) -> Result<f64
     let total = shots.total() as f64;
     let lns = log_likelihoods(state, shots, readout)?;
     Ok(-lns.iter().zip(shots.counts()).map(|(ln, &c)| c as f64 / total * ln).sum::<f64>())
-}
-
-/// Shots up to which several divisions into training and held-out shots are averaged over, as one decides by chance.
-const FEW_SHOTS: u64 = 5000;
-/// So many divisions.
-const DIVISIONS: u64 = 5;
-
-/// The divisions of a record into training and held-out shots by which [`choose_bond`] judges.
-///
-/// # Errors
-/// As [`Shots::split`].
-pub fn divisions(shots: &Shots, held_out: f64, seed: Seed) -> Result<Vec<(Shots, Shots)>> {
-    let several = if shots.total() <= FEW_SHOTS { DIVISIONS } else { 1 };
-    let division = |number: u64| {
-        let seed = if number == 0 { seed } else { seed.derive("division", number) };
-        shots.split(held_out, seed)
-    };
-    (0..several).map(division).collect()
-}
-
-/// The bond among `bonds` whose fit to part of the shots predicts the held-out rest best, with the held-out losses: the mean over five
-/// random divisions up to 5000 shots, that of one division beyond.
-///
-/// Tried in order; the search ends after two that are no better than the best.
-///
-/// # Errors
-/// As [`fit_chain`] and [`Shots::split`].
-pub fn choose_bond(
-    shots: &Shots,
-    settings: &ChainSettings,
-    bonds: &[usize],
-    held_out: f64,
-    watch: &mut dyn FnMut(usize, f64) -> bool,
-) -> Result<(usize, Vec<(usize, f64)>)> {
-    let divisions = divisions(shots, held_out, settings.seed)?;
-    let mut tried: Vec<(usize, f64)> = Vec::new();
-    let mut best: Option<(usize, f64)> = None;
-    let mut worse = 0;
-    for &bond in bonds {
-        let settings = ChainSettings { bond, ..settings.clone() };
-        let losses = crate::parallel::map(divisions.iter().collect(), |(train, valid): &(Shots, Shots)| {
-            let fit = fit_chain(train, &settings, None, &mut |_| true)?;
-            nll(&fit.state, valid, settings.readout.as_ref())
-        });
-        let losses = losses.into_iter().collect::<Result<Vec<f64>>>()?;
-        let held = losses.iter().sum::<f64>() / losses.len() as f64;
-        tried.push((bond, held));
-        if best.is_none_or(|b| held < b.1 - 1e-6) {
-            best = Some((bond, held));
-            worse = 0;
-        } else {
-            worse += 1;
-        }
-        if !watch(bond, held) || worse == 2 {
-            break;
-        }
-    }
-    let best = best.ok_or_else(|| Error::Empty { what: "the list of bonds to try".into() })?;
-    Ok((best.0, tried))
 }

@@ -74,7 +74,7 @@ impl Estimator {
 }
 
 /// Real parameters of a chain: entries less the gauge of bonds and purification legs, and the norm; no more than a density matrix has.
-fn parameters(state: &Lpdo) -> usize {
+pub(super) fn parameters(state: &Lpdo) -> usize {
     let bonds: usize = state.chain().bonds().iter().map(|b| 2 * b * b).sum();
     let purification: usize = state.purification().iter().map(|k| k * k).sum();
     let free = (2 * state.chain().parameters()).saturating_sub(bonds + purification);

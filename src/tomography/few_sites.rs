@@ -9,7 +9,7 @@ use super::likelihood::{Loss, Sites};
 use super::products::Products;
 use crate::chain::apart;
 use crate::error::{Error, Result};
-use crate::linalg::{Op, matmul};
+use crate::linalg::{Op, cholesky, matmul, solve};
 
 type C = Complex64;
 
@@ -28,20 +28,20 @@ pub(super) struct FewSites {
     purification: usize,
     /// Of each amplitude of the chain, `[s0 k0 s1 k1 ..]`, its place in `M`.
     places: Vec<usize>,
+    /// `beta / shots` of a hedged likelihood, or 0.
+    hedge: f64,
+}
+
+fn size(list: &mut dyn Iterator<Item = usize>) -> usize {
+    list.fold(1usize, |p, n| p.saturating_mul(n))
 }
 
 impl FewSites {
     /// `None` where chains of these bonds are faster row by row.
     pub fn new(data: &Compiled, kraus: &[usize], bond: usize, vectors: bool) -> Result<Option<Self>> {
         let dims = &data.dims;
-        let size = |list: &mut dyn Iterator<Item = usize>| list.fold(1usize, |p, n| p.saturating_mul(n));
-        let dimension = size(&mut dims.iter().copied());
-        let purification = size(&mut kraus.iter().copied());
-        let amplitudes = dimension.saturating_mul(purification);
-        if dimension > DENSE_LIMIT || amplitudes > MOST_AMPLITUDES {
-            return Ok(None);
-        }
-        let products = Products::new(dims, &data.index, &data.elements)?;
+        let Some(few) = Self::hedged(data, kraus, 0.0)? else { return Ok(None) };
+        let amplitudes = few.dimension * few.purification;
         // Operations of one value and gradient, either way; the trees of rows are bound by memory, hence the factor.
         let (mut along, mut left, mut widest) = (0.0, 1usize, 1usize);
         for (site, (&d, &k)) in dims.iter().zip(kraus).enumerate() {
@@ -52,17 +52,27 @@ impl FewSites {
             (left, widest) = (right, widest.max(right));
         }
         let along = along * data.rows as f64;
-        let dense = 16.0 * products.work() as f64 + 16.0 * (amplitudes * (dimension + 4 * widest)) as f64;
-        if dense > along {
+        let dense = 16.0 * few.products.work() as f64 + 16.0 * (amplitudes * (few.dimension + 4 * widest)) as f64;
+        Ok((dense <= along).then_some(few))
+    }
+
+    /// Whichever way is faster; `None` where there are too many sites. `hedge` is the exponent of the determinant over the shots.
+    pub fn hedged(data: &Compiled, kraus: &[usize], hedge: f64) -> Result<Option<Self>> {
+        let dims = &data.dims;
+        let dimension = size(&mut dims.iter().copied());
+        let purification = size(&mut kraus.iter().copied());
+        let amplitudes = dimension.saturating_mul(purification);
+        if dimension > DENSE_LIMIT || amplitudes > MOST_AMPLITUDES {
             return Ok(None);
         }
+        let products = Products::new(dims, &data.index, &data.elements)?;
         let places = (0..amplitudes)
             .map(|index| {
                 let (row, column) = apart(index, dims, kraus);
                 row * purification + column
             })
             .collect();
-        Ok(Some(FewSites { products, weights: data.weights.clone(), dimension, purification, places }))
+        Ok(Some(FewSites { products, weights: data.weights.clone(), dimension, purification, places, hedge }))
     }
 
     /// As [`super::likelihood::loss`] of all rows.
@@ -90,15 +100,30 @@ impl FewSites {
         if p.iter().any(|p| p.is_nan()) || trace.is_nan() {
             return Err(Error::NotFinite { what: "the likelihood".into() });
         }
-        if p.iter().any(|&p| p <= 0.0) || trace <= 0.0 {
+        let impossible = || {
             let gradient = sites.tensors.iter().map(|a| Array3::zeros(a.dim())).collect();
-            return Ok(Loss { value: f64::INFINITY, gradient });
+            Ok(Loss { value: f64::INFINITY, gradient })
+        };
+        if p.iter().any(|&p| p <= 0.0) || trace <= 0.0 {
+            return impossible();
         }
-        let value = trace.ln() - self.weights.iter().zip(&p).map(|(w, p)| w * p.ln()).sum::<f64>();
+        let mut value = trace.ln() - self.weights.iter().zip(&p).map(|(w, p)| w * p.ln()).sum::<f64>();
         let ratios: Vec<f64> = self.weights.iter().zip(&p).map(|(w, p)| w / p).collect();
         let r = self.products.matrix(&self.products.combination(&ratios))?;
         let slope = matmul(&r.view(), Op::None, &m.view(), Op::None);
-        let by_m: Vec<C> = m.iter().zip(&slope).map(|(m, s)| m / trace - s).collect();
+        let mut by_m: Vec<C> = m.iter().zip(&slope).map(|(m, s)| m / trace - s).collect();
+        if self.hedge > 0.0 {
+            // -h (ln det rho - d ln tr rho), whose derivative by conj(M) is -h (rho^-1 M - d M / tr rho).
+            let (Ok(triangle), Ok(inverse)) = (cholesky(&rho.view()), solve(&rho.view(), &m.view())) else {
+                return impossible();
+            };
+            let ln_det: f64 = triangle.diag().iter().map(|x| 2.0 * x.re.ln()).sum();
+            let d = self.dimension as f64;
+            value -= self.hedge * (ln_det - d * trace.ln());
+            for ((g, m), i) in by_m.iter_mut().zip(&m).zip(&inverse) {
+                *g -= (i - m * (d / trace)) * self.hedge;
+            }
+        }
         let mut open = Array2::from_shape_fn((by_m.len(), 1), |(i, _)| by_m[self.places[i]]);
         let mut gradient = Vec::with_capacity(sites.tensors.len());
         for (a, left) in sites.tensors.iter().zip(&lefts).rev() {

@@ -282,6 +282,14 @@ fn mixed_forward(sites: &Sites, data: &Compiled, rows: &[u32]) -> (Vec<Vec<C>>, 
     (halves, scales, ln)
 }
 
+/// `-share R / p`, appended to `weighted`: what a row adds to the derivative of the loss. `here` `[ket, bra]` and `right` `[bra, ket]` are
+/// the environments of a bond, each up to a factor, which drops out of it with `p = sum of here R`.
+pub(super) fn by_chance(here: &[C], right: &[C], share: f64, weighted: &mut Vec<C>) {
+    // R [ket, bra] is the conjugate of what is stored as [bra, ket].
+    let p: f64 = here.iter().zip(right).map(|(x, y)| (x * y.conj()).re).sum();
+    weighted.extend(right.iter().map(|x| x.conj() * (-share / p)));
+}
+
 pub(super) fn mixed_block(sites: &Sites, data: &Compiled, rows: &[u32], sum: f64) -> (f64, Vec<Array3<C>>) {
     let n = rows.len();
     let (halves, _, ln) = mixed_forward(sites, data, rows);
@@ -299,13 +307,9 @@ pub(super) fn mixed_block(sites: &Sites, data: &Compiled, rows: &[u32], sum: f64
         // p up to a scale, from here: sum of A* U R. V [(rows ket), bra r] = weight R.
         let conj: Vec<C> = flat.iter().map(|x| x.conj()).collect();
         let reached = product(view(n * r, l * sk, u), Op::None, view(l * sk, r, &conj), Op::None);
-        let mut weighted = vec![ZERO; n * r * r];
-        for (i, &row) in rows.iter().enumerate() {
-            let (here, right) = (&reached[i * r * r..][..r * r], &right[i * r * r..][..r * r]);
-            // R [ket, bra] is the conjugate of what is stored as [bra, ket].
-            let p: f64 = here.iter().zip(right).map(|(x, y)| (x * y.conj()).re).sum();
-            let factor = -share(row) / p;
-            weighted[i * r * r..][..r * r].iter_mut().zip(right).for_each(|(w, x)| *w = x.conj() * factor);
+        let mut weighted = Vec::with_capacity(n * r * r);
+        for ((&row, here), right) in rows.iter().zip(reached.chunks_exact(r * r)).zip(right.chunks_exact(r * r)) {
+            by_chance(here, right, share(row), &mut weighted);
         }
         let g = product(view(n * r, l * sk, u), Op::Transpose, view(n * r, r, &weighted), Op::None);
         gradient.push(Array3::from_shape_vec((l, sk, r), g).unwrap_or_else(|_| unreachable!("{l} {sk} {r}")));

@@ -8,6 +8,7 @@
 
 mod bootstrap;
 mod chain_fit;
+mod choice;
 mod compiled;
 mod dense;
 pub mod density;
@@ -28,11 +29,13 @@ mod readout;
 mod shadows;
 mod shots;
 mod simulate;
+mod start;
 mod state;
 mod sweep;
 
 pub use bootstrap::{Bootstrap, Replica, Spread, spreads};
-pub use chain_fit::{ChainFit, ChainSettings, Optimiser, choose_bond, divisions, fit_chain, log_likelihoods, nll};
+pub use chain_fit::{ChainFit, ChainSettings, Optimiser, fit_chain, log_likelihoods, nll};
+pub use choice::{Choice, Free, PurityTest, choose, choose_bond, divisions, pure_suffices};
 pub use dense::{DENSE_FIT_LIMIT, DenseFit, DenseMethod, fit_dense};
 pub use estimate::{Estimate, Estimator, Questions, quantities};
 pub use goodness::{Goodness, Residual, goodness};

@@ -22,6 +22,15 @@ fn pauli(number: Option<usize>) -> Array2<Complex64> {
     }
 }
 
+/// The number of X, Y, Z.
+pub(super) fn number(p: Pauli) -> usize {
+    match p {
+        Pauli::X => 0,
+        Pauli::Y => 1,
+        Pauli::Z => 2,
+    }
+}
+
 /// `tr(rho O)` of a product of operators, one a site, `[d, d]` each.
 ///
 /// # Errors
@@ -56,11 +65,6 @@ pub fn pauli_sum(state: &Lpdo, observable: &PauliSum) -> Result<f64> {
     }
     let mut sum = 0.0;
     for (string, factor) in observable.terms() {
-        let number = |p: Pauli| match p {
-            Pauli::X => 0,
-            Pauli::Y => 1,
-            Pauli::Z => 2,
-        };
         let operators: Vec<_> = (0..n).map(|s| pauli(string.get(&s).map(|&p| number(p)))).collect();
         sum += factor * expectation(state, &operators)?.re;
     }

@@ -4,7 +4,7 @@ use ndarray::Array3;
 use num_complex::Complex64;
 
 use super::compiled::Compiled;
-use super::likelihood::{Sites, product, tame, view};
+use super::likelihood::{Sites, by_chance, product, tame, view};
 use crate::linalg::Op;
 
 type C = Complex64;
@@ -119,9 +119,7 @@ impl<'a> Closed<'a> {
                 let mut gathered = Vec::with_capacity(m * r * r);
                 for &p in places {
                     let (here, right) = (&reached[site][p * r * r..][..r * r], &right[p * r * r..][..r * r]);
-                    let chance: f64 = here.iter().zip(right).map(|(x, y)| (x * y.conj()).re).sum();
-                    let factor = -share(rows[p]) / chance;
-                    weighted.extend(right.iter().map(|x| x.conj() * factor));
+                    by_chance(here, right, share(rows[p]), &mut weighted);
                     gathered.extend(right.iter().copied());
                 }
                 // By conj(B_e), [(left purification), right], and from there by conj(A).

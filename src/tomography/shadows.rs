@@ -3,7 +3,9 @@
 use ndarray::Array2;
 use num_complex::Complex64;
 
+use super::observables::number;
 use super::shots::Shots;
+use crate::circuit::{PauliString, PauliSum};
 use crate::error::{Error, Result};
 
 /// Shadows of shots of qubits whose measured directions, over all shots, are spread evenly: X, Y and Z equally often at every
@@ -31,6 +33,10 @@ pub struct ShadowEstimate {
 const MOST_SHOTS: u64 = 1 << 24;
 /// Deviation from evenness, as an entry of `3 <n n^T> - 1`, beyond which shadows would be wrong.
 const UNEVEN: f64 = 0.3;
+/// Groups whose median is taken.
+const GROUPS: usize = 10;
+/// Shots of a group all of whose pairs are looked at.
+const MOST_OF_A_GROUP: usize = 4000;
 
 impl Shadows {
     /// The shadows of a record, in the order of its rows.
@@ -112,9 +118,45 @@ impl Shadows {
                 format!("give a letter of I, X, Y, Z for each of {} sites", self.sites),
             ));
         }
-        // tr((3P - 1) sigma) = 3 n.
-        let value =
-            |shot: &[[f64; 3]]| -> f64 { axes.iter().zip(shot).filter_map(|(a, n)| a.map(|a| 3.0 * n[a])).product() };
+        self.mean(|shot| along(shot, &axes), groups)
+    }
+
+    /// The expectation of a sum of products of Pauli operators, site 0 being qubit 0: median of the means of `groups` groups of shots.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the sum has more qubits; [`Error::Setting`] as [`pauli`](Self::pauli).
+    pub fn pauli_sum(&self, observable: &PauliSum, groups: usize) -> Result<ShadowEstimate> {
+        if observable.qubits() > self.sites {
+            let what = format!("the observable '{observable}', in qubits");
+            return Err(Error::shape(what, observable.qubits(), self.sites));
+        }
+        let axes = |string: &PauliString| -> Vec<Option<usize>> {
+            (0..self.sites).map(|site| string.get(&site).map(|&p| number(p))).collect()
+        };
+        let terms: Vec<(Vec<Option<usize>>, f64)> = observable.terms().map(|(s, factor)| (axes(s), factor)).collect();
+        self.mean(|shot| terms.iter().map(|(axes, factor)| factor * along(shot, axes)).sum(), groups)
+    }
+
+    /// What [`quantities`](super::quantities) tells of a state and shadows tell as well, by the same names: `purity` and observables.
+    ///
+    /// # Errors
+    /// As [`purity`](Self::purity) and [`pauli_sum`](Self::pauli_sum).
+    pub fn quantities(&self, observables: &[PauliSum]) -> Result<Vec<(String, ShadowEstimate)>> {
+        // All pairs within a group are looked at: groups of no more than so many shots.
+        let groups = (self.shots() / MOST_OF_A_GROUP).max(GROUPS.min(self.shots() / 2));
+        let mut list = Vec::new();
+        // A single shot has no pair.
+        if groups > 0 {
+            list.push(("purity".to_owned(), self.purity(&vec![true; self.sites], groups)?));
+        }
+        for observable in observables {
+            list.push((observable.to_string(), self.pauli_sum(observable, GROUPS.min(self.shots()))?));
+        }
+        Ok(list)
+    }
+
+    /// Median of the means over groups of shots.
+    fn mean(&self, value: impl Fn(&[[f64; 3]]) -> f64, groups: usize) -> Result<ShadowEstimate> {
         let values: Vec<f64> = self.directions.chunks_exact(self.sites).map(value).collect();
         let n = values.len();
         let mean = values.iter().sum::<f64>() / n as f64;
@@ -166,6 +208,11 @@ impl Shadows {
         }
         Ok((0..groups).map(|g| (g..n).step_by(groups).collect()).collect())
     }
+}
+
+/// `tr((3P - 1) sigma) = 3 n` at every site where there is an operator, multiplied.
+fn along(shot: &[[f64; 3]], axes: &[Option<usize>]) -> f64 {
+    axes.iter().zip(shot).filter_map(|(axis, n)| axis.map(|axis| 3.0 * n[axis])).product()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -99,24 +99,46 @@ impl Lpdo {
     /// # Errors
     /// As [`Mps::random`].
     pub fn random(dims: &[usize], bond: usize, purification: usize, noise: f64, seed: Seed) -> Result<Self> {
+        // Levels beyond the purification share its legs.
+        let white = |&d: &usize| {
+            let one = |(s, q): (usize, usize)| Complex64::from(if s % purification.max(1) == q { 1.0 } else { 0.0 });
+            Array2::from_shape_fn((d, purification), one)
+        };
+        let roots: Vec<Array2<Complex64>> = dims.iter().map(white).collect();
+        Lpdo::scattered(&roots, bond, purification, noise, seed)
+    }
+
+    /// About the product of the states `X X^H` of single sites, given by `X` `[levels, columns]`, as far as the purification goes, with
+    /// `noise` times normal numbers in all entries.
+    ///
+    /// # Errors
+    /// As [`Mps::random`].
+    pub(super) fn scattered(
+        roots: &[Array2<Complex64>],
+        bond: usize,
+        purification: usize,
+        noise: f64,
+        seed: Seed,
+    ) -> Result<Self> {
         if purification == 0 {
             return Err(Error::setting("purification", 0, "give at least 1"));
         }
+        let dims: Vec<usize> = roots.iter().map(Array2::nrows).collect();
         let fused: Vec<usize> = dims.iter().map(|d| d.saturating_mul(purification)).collect();
         let shape = Mps::<Complex64>::random(&fused, bond, seed)?;
         let mut tensors = Vec::with_capacity(dims.len());
-        for (site, a) in shape.tensors().iter().enumerate() {
-            let (l, _, r) = a.dim();
+        for ((site, a), root) in shape.tensors().iter().enumerate().zip(roots) {
+            let (l, sk, r) = a.dim();
             let mut stream = seed.stream("purified chain", site as u64);
-            let mut t = Array3::from_shape_simple_fn((l, dims[site] * purification, r), || {
+            let mut t = Array3::from_shape_simple_fn((l, sk, r), || {
                 <Complex64 as crate::scalar::Scalar>::normal(&mut stream) * noise
             });
-            for s in 0..dims[site] {
-                t[[0, s * purification + s % purification, 0]] += Complex64::new(1.0, 0.0);
+            for ((s, q), x) in root.indexed_iter().filter(|((_, q), _)| *q < purification) {
+                t[[0, s * purification + q, 0]] += x;
             }
             tensors.push(t);
         }
-        Lpdo::new(Mps::new(tensors)?, dims)
+        Lpdo::new(Mps::new(tensors)?, &dims)
     }
 
     /// The chain, site and purification fused.

@@ -7,6 +7,13 @@ use crate::chain::{Mps, Toward};
 use crate::error::Result;
 use crate::linalg::{Op, Truncation, matmul};
 
+/// Which of the two states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Bra,
+    Ket,
+}
+
 /// Two states, and what is left and right of each bond, as far as it holds.
 pub(super) struct Overlap {
     bra: Mps<Complex64>,
@@ -34,26 +41,23 @@ impl Overlap {
         &self.ket
     }
 
-    pub(super) fn apply_to_bra(
+    /// Applies a gate to one of the states.
+    pub(super) fn apply(
         &mut self,
+        side: Side,
         bond: usize,
         matrix: &Array2<Complex64>,
         truncation: &Truncation,
         toward: Toward,
     ) -> Result<()> {
-        self.touch(self.bra.centre(), bond);
-        self.bra.apply_pair(bond, matrix, truncation, toward).map(|_| ())
-    }
-
-    pub(super) fn apply_to_ket(
-        &mut self,
-        bond: usize,
-        matrix: &Array2<Complex64>,
-        truncation: &Truncation,
-        toward: Toward,
-    ) -> Result<()> {
-        self.touch(self.ket.centre(), bond);
-        self.ket.apply_pair(bond, matrix, truncation, toward).map(|_| ())
+        let state = match side {
+            Side::Bra => &mut self.bra,
+            Side::Ket => &mut self.ket,
+        };
+        let centre = state.centre();
+        state.apply_pair(bond, matrix, truncation, toward)?;
+        self.touch(centre, bond);
+        Ok(())
     }
 
     /// A gate changes the tensors from the centre to its bond.

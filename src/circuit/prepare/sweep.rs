@@ -3,7 +3,7 @@
 use num_complex::Complex64;
 
 use super::layers::Pair;
-use super::overlap::Overlap;
+use super::overlap::{Overlap, Side};
 use crate::chain::{Mps, Toward};
 use crate::error::Result;
 use crate::linalg::{Truncation, polar};
@@ -43,16 +43,16 @@ pub(super) fn sweep(
     };
     if toward == Toward::Right {
         for pair in gates.iter_mut() {
-            overlap.apply_to_bra(pair.bond, &pair.matrix, truncation, toward)?;
+            overlap.apply(Side::Bra, pair.bond, &pair.matrix, truncation, toward)?;
             improve(&mut overlap, pair)?;
-            overlap.apply_to_ket(pair.bond, &pair.matrix, truncation, toward)?;
+            overlap.apply(Side::Ket, pair.bond, &pair.matrix, truncation, toward)?;
         }
         return Ok(target.inner(overlap.ket())?.value().norm_sqr());
     }
     for pair in gates.iter_mut().rev() {
-        overlap.apply_to_ket(pair.bond, &pair.dagger(), truncation, toward)?;
+        overlap.apply(Side::Ket, pair.bond, &pair.dagger(), truncation, toward)?;
         improve(&mut overlap, pair)?;
-        overlap.apply_to_bra(pair.bond, &pair.dagger(), truncation, toward)?;
+        overlap.apply(Side::Bra, pair.bond, &pair.dagger(), truncation, toward)?;
     }
     Ok(overlap.bra().inner(&zero)?.value().norm_sqr())
 }

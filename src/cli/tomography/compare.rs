@@ -7,13 +7,14 @@ use clap::Args;
 use serde_json::json;
 
 use super::fit::MethodName;
-use super::{Detector, Exit, RecordsFrom, state};
+use super::warnings::warnings;
+use super::{Detector, Exit, RecordsFrom, observables, state};
 use crate::cli::output::{number, print, print_json};
 use crate::error::{Error, Place, Result};
 use crate::random::Seed;
 use crate::report::Table;
 use crate::tomography::{
-    Bootstrap, ChainSettings, DENSE_FIT_LIMIT, Estimate, Estimator, Questions, Shots, quantities, spreads,
+    Bootstrap, ChainSettings, DENSE_FIT_LIMIT, Estimate, Estimator, Questions, Shadows, Shots, quantities, spreads,
 };
 
 #[derive(Debug, Args)]
@@ -29,6 +30,9 @@ pub(super) struct Compare {
     /// The state that was meant.
     #[arg(long, value_name = "FILE")]
     target: Option<PathBuf>,
+    /// A sum of Pauli operators whose value is told, as 'Z0 Z1 - 0.5*X2'; may be given many times.
+    #[arg(long, value_name = "SUM", allow_hyphen_values = true)]
+    observable: Vec<String>,
     #[command(flatten)]
     detector: Detector,
     /// Error bars of the purity from so many repetitions, where the file has several records.
@@ -40,6 +44,35 @@ pub(super) struct Compare {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+}
+
+/// One way to the state, and what it tells.
+struct Row<'a> {
+    name: &'a str,
+    nll: Option<f64>,
+    values: Vec<(String, f64)>,
+    seconds: f64,
+}
+
+impl Row<'_> {
+    fn of(&self, name: &str) -> Option<f64> {
+        self.values.iter().find(|v| v.0 == name).map(|v| v.1)
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let mut object = json!({ "fit": self.name, "nll": self.nll.map(number), "seconds": number(self.seconds) });
+        self.values.iter().for_each(|(key, value)| object[key] = number(*value));
+        object
+    }
+}
+
+/// A line each.
+fn told(warnings: &[String]) -> String {
+    warnings.iter().map(|warning| format!("warning: {warning}\n")).collect()
+}
+
+fn plain(value: Option<f64>) -> String {
+    value.map_or("-".into(), |x| format!("{x:.6}"))
 }
 
 impl Compare {
@@ -67,6 +100,7 @@ impl Compare {
                 fits.push((name, Estimator::Dense(method.method(), readout.clone())));
             }
         }
+        let warnings = warnings(&shots)?;
         let mut done: Vec<(&str, Estimate, f64)> = Vec::new();
         for (name, estimator) in fits {
             let clock = Instant::now();
@@ -75,36 +109,42 @@ impl Compare {
         }
         // Each beside the dense maximum of the likelihood, where there is one.
         let reference = done.iter().find(|(name, ..)| *name == "dense ml").map(|(_, e, _)| e.state.clone());
+        let observables = observables(&self.observable, &shots)?;
+        let asked = Questions { target: target.as_ref(), observables: &observables };
         let mut rows = Vec::new();
         for (name, estimate, seconds) in &done {
-            let values = quantities(&estimate.state, &Questions { target: target.as_ref(), observables: &[] })?;
+            let mut values = quantities(&estimate.state, &asked)?;
             let with_ml = reference.as_ref().map(|r| estimate.state.fidelity(r)).transpose()?;
-            rows.push((*name, estimate.nll, values, with_ml, *seconds));
+            values.extend(with_ml.map(|f| ("fidelity_with_dense_ml".to_owned(), f)));
+            rows.push(Row { name, nll: Some(estimate.nll), values, seconds: *seconds });
+        }
+        let clock = Instant::now();
+        // Where settings allow for them; they know nothing of a detector.
+        if readout.is_none()
+            && let Ok(shadows) = Shadows::new(&shots)
+        {
+            let values = shadows.quantities(&observables)?.into_iter().map(|(name, e)| (name, e.value)).collect();
+            rows.push(Row { name: "shadows", nll: None, values, seconds: clock.elapsed().as_secs_f64() });
         }
         if self.json {
-            let list: Vec<_> = rows
-                .iter()
-                .map(|(name, nll, values, with_ml, seconds)| {
-                    let mut object = json!({ "fit": name, "nll": number(*nll), "fidelity_with_dense_ml": with_ml.map(number), "seconds": number(*seconds) });
-                    values.iter().for_each(|(key, value)| object[key] = number(*value));
-                    object
-                })
-                .collect();
-            print_json(&json!({ "shots": shots.total(), "sites": shots.sites(), "fits": list }))?;
+            let list: Vec<_> = rows.iter().map(Row::json).collect();
+            let (shots, sites) = (shots.total(), shots.sites());
+            print_json(&json!({ "shots": shots, "sites": sites, "fits": list, "warnings": warnings }))?;
             return Ok(Exit::Done);
         }
         let Some(first) = rows.first() else { return Err(Error::Empty { what: "the list of fits".into() }) };
+        let names: Vec<String> = first.values.iter().map(|(name, _)| name.clone()).collect();
         let mut header = vec!["fit".to_owned(), "NLL (nats per shot)".into()];
-        header.extend(first.2.iter().map(|(name, _)| name.replace('_', " ")));
-        header.extend(["fidelity with dense ml".to_owned(), "seconds".into()]);
+        header.extend(names.iter().map(|name| name.replace('_', " ")));
+        header.push("seconds".into());
         let mut table = Table::new(header);
-        for (name, nll, values, with_ml, seconds) in &rows {
-            let mut cells = vec![(*name).to_owned(), format!("{nll:.6}")];
-            cells.extend(values.iter().map(|(_, v)| format!("{v:.6}")));
-            cells.extend([with_ml.map_or("-".into(), |f| format!("{f:.6}")), format!("{seconds:.2}")]);
+        for row in &rows {
+            let mut cells = vec![row.name.to_owned(), plain(row.nll)];
+            cells.extend(names.iter().map(|name| plain(row.of(name))));
+            cells.push(format!("{:.2}", row.seconds));
             table.row(cells);
         }
-        print(&table.to_string())?;
+        print(&(table.to_string() + &told(&warnings)))?;
         Ok(Exit::Done)
     }
 
@@ -122,7 +162,9 @@ impl Compare {
             "entropy",
             "seconds",
         ]);
+        let mut doubts = Vec::new();
         for (name, shots) in groups {
+            doubts.extend(warnings(shots)?.into_iter().map(|warning| format!("{name}: {warning}")));
             let place = |e: Error| e.at(Place::Record(name.clone()));
             let target = self.target.as_deref().map(|path| state(path, Some(shots.dims()))).transpose()?;
             let readout = self.detector.readout(shots.sites())?;
@@ -137,7 +179,8 @@ impl Compare {
                 .transpose()
                 .map_err(place)?;
             let seconds = clock.elapsed().as_secs_f64();
-            let asked = Questions { target: target.as_ref(), observables: &[] };
+            let observables = observables(&self.observable, shots).map_err(place)?;
+            let asked = Questions { target: target.as_ref(), observables: &observables };
             let values = quantities(&chain.state, &asked)?;
             let both = dense.as_ref().map(|e| chain.state.fidelity(&e.state)).transpose()?;
             let mut bars = Vec::new();
@@ -156,7 +199,6 @@ impl Compare {
                 values.iter().for_each(|(key, value)| object[key] = number(*value));
                 list.push(object);
             }
-            let plain = |x: Option<f64>| x.map_or("-".into(), |x| format!("{x:.6}"));
             table.row([
                 name.clone(),
                 shots.total().to_string(),
@@ -170,9 +212,9 @@ impl Compare {
             ]);
         }
         if self.json {
-            print_json(&json!({ "records": list }))?;
+            print_json(&json!({ "records": list, "warnings": doubts }))?;
         } else {
-            print(&table.to_string())?;
+            print(&(table.to_string() + &told(&doubts)))?;
         }
         Ok(Exit::Done)
     }

@@ -5,20 +5,13 @@ use std::path::Path;
 use crate::cli::output::write_text;
 use crate::error::{Error, Result};
 use crate::report::{Chart, city_plot, heat_map, line_chart};
-use crate::tomography::{Estimate, Goodness, Residual, block_entropies, correlations};
+use crate::tomography::{Estimate, Goodness, Lpdo, Process, Residual, block_entropies, correlations};
 
 /// Pictures of a fit.
 pub(super) fn pictures(folder: &Path, estimate: &Estimate, good: Option<&Goodness>) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|source| Error::Io { path: folder.into(), action: "create", source })?;
+    training(folder, &estimate.curve, "NLL (nats per shot)")?;
     let write = |name: &str, text: String| write_text(&folder.join(name), &text);
     let state = &estimate.state;
-    if estimate.curve.len() > 1 {
-        let points = estimate.curve.iter().enumerate().map(|(i, &v)| (i as f64 + 1.0, v));
-        write(
-            "training.svg",
-            line_chart(&Chart::new("Training", "iteration", "NLL (nats per shot)").curve("", points))?,
-        )?;
-    }
     let labels: Vec<String> = (0..state.sites()).map(|s| s.to_string()).collect();
     if state.dims().iter().all(|&d| d == 2) && (2..=60).contains(&state.sites()) {
         for (letter, pauli) in [('X', 0), ('Y', 1), ('Z', 2)] {
@@ -36,10 +29,7 @@ pub(super) fn pictures(folder: &Path, estimate: &Estimate, good: Option<&Goodnes
         let chart = Chart::new("Entropy of the sites left of a cut", "bond", "S (nats)").curve("", points).from_zero();
         write("entropy.svg", line_chart(&chart.counting(0..=state.sites() - 2))?)?;
     }
-    let d = state.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
-    if d <= 16 {
-        write("state.svg", city_plot(&state.density()?, state.dims())?)?;
-    }
+    city(folder, "state.svg", state)?;
     if let Some(g) = good {
         let excess = |r: &Residual| (r.g2 - r.degrees as f64) / (2.0 * r.degrees.max(1) as f64).sqrt();
         let points = g.residuals.iter().enumerate().map(|(i, r)| (i as f64 + 1.0, excess(r)));
@@ -50,4 +40,36 @@ pub(super) fn pictures(folder: &Path, estimate: &Estimate, good: Option<&Goodnes
         write("residuals.svg", line_chart(&chart.curve("", points).level("0", 0.0).level("3 sigma", 3.0))?)?;
     }
     Ok(())
+}
+
+/// Pictures of a channel: the curve of the loss, the Choi matrix (all inputs, then all outputs) of two qubits at the most.
+pub(super) fn pictures_of_channel(folder: &Path, process: &Process, curve: &[f64]) -> Result<()> {
+    training(folder, curve, "NLL (nats per shot) and penalty")?;
+    let dims: Vec<usize> = process.inputs().iter().chain(&process.outputs()).copied().collect();
+    if dims.iter().fold(1usize, |d, &n| d.saturating_mul(n)) > LARGEST_CITY {
+        return Ok(());
+    }
+    write_text(&folder.join("choi.svg"), &city_plot(&process.choi_matrix()?, &dims)?)
+}
+
+/// The largest dimension of a matrix whose towers can be told apart.
+const LARGEST_CITY: usize = 16;
+
+fn city(folder: &Path, name: &str, state: &Lpdo) -> Result<()> {
+    let d = state.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
+    if d > LARGEST_CITY {
+        return Ok(());
+    }
+    write_text(&folder.join(name), &city_plot(&state.density()?, state.dims())?)
+}
+
+/// Makes the folder, and the curve of the loss where there is one.
+fn training(folder: &Path, curve: &[f64], loss: &str) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|source| Error::Io { path: folder.into(), action: "create", source })?;
+    if curve.len() < 2 {
+        return Ok(());
+    }
+    let points = curve.iter().enumerate().map(|(i, &v)| (i as f64 + 1.0, v));
+    let chart = Chart::new("Training", "iteration", loss).curve("", points);
+    write_text(&folder.join("training.svg"), &line_chart(&chart)?)
 }

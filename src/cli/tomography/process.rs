@@ -7,10 +7,11 @@ use std::time::Instant;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::simulate::SettingsName;
+use super::pictures::pictures_of_channel;
+use super::simulate::{Drawing, SettingsName};
 use super::{Detector, Exit};
 use crate::circuit::{Circuit, DensityMatrix, Statevector};
-use crate::cli::output::{number, print, print_json, writable};
+use crate::cli::output::{folder, number, print, print_json, writable};
 use crate::cli::training::on_signal;
 use crate::data::{DenseState, read_dense_state, read_process_shots};
 use crate::error::{Error, Place, Result};
@@ -18,7 +19,7 @@ use crate::io::{Extra, load_circuit, load_noise, load_process, save_process, wri
 use crate::random::Seed;
 use crate::report::Table;
 use crate::tomography::{
-    ChainSettings, DENSE_FIT_LIMIT, Noise, Process, ProcessSettings, ProcessShots, fit_process, fit_process_dense,
+    ChainSettings, DENSE_FIT_LIMIT, Process, ProcessSettings, ProcessShots, fit_process, fit_process_dense,
     process_nll, simulate_process,
 };
 
@@ -117,50 +118,24 @@ fn of_circuit(circuit: &Circuit, noise: Option<&Path>) -> Result<Process> {
 struct Simulate {
     /// The channel: a model of one, a circuit (.qasm, .qsim), a unitary or a Choi matrix (.npy, .json).
     channel: PathBuf,
-    /// Noise after the gates of a circuit: JSON, as `ansatz circuit run --noise`.
-    #[arg(long, value_name = "FILE.json")]
-    noise: Option<PathBuf>,
-    /// Shots.
-    #[arg(long, default_value_t = 1000)]
-    shots: u64,
     /// What is put in: the states that these settings would find.
     #[arg(long, value_enum, default_value = "paulis")]
     inputs: SettingsName,
-    /// What is measured.
-    #[arg(long, value_enum, default_value = "paulis")]
-    settings: SettingsName,
-    /// Probability with which each output is lost to the maximally mixed state.
-    #[arg(long, default_value_t = 0.0)]
-    depolarising: f64,
     #[command(flatten)]
-    detector: Detector,
-    /// The seed; shot i depends on it and i only.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Where to: .csv, .json, .npz, .txt.
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
+    drawing: Drawing,
 }
 
 impl Simulate {
     fn run(self) -> Result<Exit> {
-        writable(&self.out)?;
-        let process = channel(&self.channel, self.noise.as_deref())?;
+        let drawing = &self.drawing;
+        writable(&drawing.out)?;
+        let process = channel(&self.channel, drawing.noise.as_deref())?;
         let sites = process.inputs().len();
-        let noise = Noise { depolarising: self.depolarising, readout: self.detector.readout(sites)? };
-        let (inputs, settings) = (self.inputs.settings(sites), self.settings.settings(sites));
-        let record = simulate_process(&process, &inputs, &settings, self.shots, &noise, Seed(self.seed))?;
-        write_process_shots(&self.out, &record)?;
-        let (shots, rows) = (record.shots().total(), record.shots().rows());
-        if self.json {
-            print_json(&json!({ "sites": sites, "shots": shots, "rows": rows }))?;
-        } else {
-            print(&format!("{shots} shots of {sites} sites, {rows} rows, into {}", self.out.display()))?;
-        }
-        Ok(Exit::Done)
+        let (inputs, settings) = (self.inputs.settings(sites), drawing.settings.settings(sites));
+        let noise = drawing.noise_at(sites)?;
+        let record = simulate_process(&process, &inputs, &settings, drawing.shots, &noise, drawing.seed())?;
+        write_process_shots(&drawing.out, &record)?;
+        drawing.tell(sites, record.shots())
     }
 }
 
@@ -193,7 +168,7 @@ struct Fit {
     /// Iterations of L-BFGS at the most, for each weight of the penalty.
     #[arg(long, default_value_t = 600)]
     iterations: usize,
-    /// Random starts, of which the best after a few steps goes on; without it 8 for a unitary and 2 for any channel.
+    /// Random starts, of which the best after a few steps goes on; without it 12 for a unitary and 2 for any channel.
     #[arg(long)]
     starts: Option<usize>,
     /// Share of the shots that is held out to choose the bond by; 0 holds none out.
@@ -213,6 +188,9 @@ struct Fit {
     /// Write the channel.
     #[arg(long, value_name = "CHANNEL.ansatz")]
     out: Option<PathBuf>,
+    /// Write pictures into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    report: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -224,6 +202,7 @@ const BONDS: [usize; 6] = [1, 2, 4, 6, 8, 16];
 impl Fit {
     fn run(self) -> Result<Exit> {
         self.out.iter().try_for_each(|p| writable(p))?;
+        self.report.iter().try_for_each(|p| folder(p))?;
         if !(0.0..1.0).contains(&self.held_out) {
             return Err(Error::setting("held-out", self.held_out, "give a number from 0 up and below 1"));
         }
@@ -254,18 +233,21 @@ impl Fit {
         if self.model != ModelName::Dense && self.bond.is_none() && start.is_none() && self.held_out > 0.0 {
             tried = choose(&record, &mut settings, self.held_out, &mut watch)?;
         }
-        let (process, nll) = if self.model == ModelName::Dense {
+        let (process, nll, curve) = if self.model == ModelName::Dense {
             let fit = fit_process_dense(&record, readout.as_ref())?;
-            (fit.process, fit.nll)
+            (fit.process, fit.nll, Vec::new())
         } else {
             let fit = fit_process(&record, &settings, start.as_ref(), &mut watch)?;
-            (fit.process, fit.nll)
+            (fit.process, fit.nll, fit.curve)
         };
         let seconds = clock.elapsed().as_secs_f64();
         if let Some(out) = &self.out {
             let mut extra = Extra { data: Some(self.shots.clone()), ..Extra::default() };
             extra.other.insert("nll".into(), number(nll));
             save_process(out, &process, &extra)?;
+        }
+        if let Some(folder) = &self.report {
+            pictures_of_channel(folder, &process, &curve)?;
         }
         let mut values = vec![("trace_deviation", process.deviation()?), ("choi_purity", process.choi().purity()?)];
         if let Some(target) = &target {

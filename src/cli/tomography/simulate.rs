@@ -9,7 +9,7 @@ use crate::cli::output::{print, print_json, writable};
 use crate::error::{Error, Result};
 use crate::io::write_shots;
 use crate::random::Seed;
-use crate::tomography::{Measurement, Noise, Settings, simulate};
+use crate::tomography::{Measurement, Noise, Settings, Shots, simulate};
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 pub(super) enum SettingsName {
@@ -38,23 +38,19 @@ impl SettingsName {
     }
 }
 
+/// How records are drawn, of states and of channels.
 #[derive(Debug, Args)]
-pub(super) struct Simulate {
-    /// The state: a model, a circuit (.qasm, .qsim), a vector or a density matrix (.npy, .json, text).
-    state: PathBuf,
-    /// Noise after the gates of a circuit, to ten qubits: JSON, as `ansatz circuit run --noise`.
+pub(super) struct Drawing {
+    /// Noise after the gates of a circuit, to ten qubits (a channel: five): JSON, as `ansatz circuit run --noise`.
     #[arg(long, value_name = "FILE.json")]
-    noise: Option<PathBuf>,
+    pub(super) noise: Option<PathBuf>,
     /// Shots.
     #[arg(long, default_value_t = 1000)]
-    shots: u64,
+    pub(super) shots: u64,
     /// What is measured.
     #[arg(long, value_enum, default_value = "paulis")]
-    settings: SettingsName,
-    /// One setting for all shots, as XZZY, in place of --settings; may be given many times.
-    #[arg(long, value_name = "SETTING")]
-    setting: Vec<String>,
-    /// Probability with which each site is lost to the maximally mixed state.
+    pub(super) settings: SettingsName,
+    /// Probability with which each site is lost to the maximally mixed state before it is measured.
     #[arg(long, default_value_t = 0.0)]
     depolarising: f64,
     #[command(flatten)]
@@ -64,46 +60,67 @@ pub(super) struct Simulate {
     seed: u64,
     /// Where to: .csv, .json, .npz, .txt.
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
 }
 
+impl Drawing {
+    pub(super) fn seed(&self) -> Seed {
+        Seed(self.seed)
+    }
+
+    /// What is wrong with the experiment at so many sites.
+    pub(super) fn noise_at(&self, sites: usize) -> Result<Noise> {
+        Ok(Noise { depolarising: self.depolarising, readout: self.detector.readout(sites)? })
+    }
+
+    /// Says what was written.
+    pub(super) fn tell(&self, sites: usize, shots: &Shots) -> Result<Exit> {
+        let (total, rows) = (shots.total(), shots.rows());
+        if self.json {
+            print_json(&serde_json::json!({ "sites": sites, "shots": total, "rows": rows }))?;
+        } else {
+            print(&format!("{total} shots of {sites} sites, {rows} rows, into {}", self.out.display()))?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Simulate {
+    /// The state: a model, a circuit (.qasm, .qsim), a vector or a density matrix (.npy, .json, text).
+    state: PathBuf,
+    /// One setting for all shots, as XZZY, in place of --settings; may be given many times.
+    #[arg(long, value_name = "SETTING")]
+    setting: Vec<String>,
+    #[command(flatten)]
+    drawing: Drawing,
+}
+
 impl Simulate {
     pub(super) fn run(self) -> Result<Exit> {
-        writable(&self.out)?;
-        let state = match &self.noise {
+        let drawing = &self.drawing;
+        writable(&drawing.out)?;
+        let state = match &drawing.noise {
             Some(noise) => noisy_state(&self.state, noise)?,
             None => state(&self.state, None)?,
         };
         let sites = state.sites();
-        let settings =
-            if self.setting.is_empty() {
-                self.settings.settings(sites)
-            } else {
-                let mut list = Vec::new();
-                for text in &self.setting {
-                    let named = text.chars().map(|c| Measurement::named(&c.to_string())).collect::<Option<Vec<_>>>();
-                    list.push(named.ok_or_else(|| {
-                        Error::setting("setting", text, "give a letter of I, X, Y, Z, S, P, T a site")
-                    })?);
-                }
-                Settings::Given(list)
-            };
-        let noise = Noise { depolarising: self.depolarising, readout: self.detector.readout(sites)? };
-        let shots = simulate(&state, &settings, self.shots, &noise, Seed(self.seed))?;
-        write_shots(&self.out, &shots)?;
-        if self.json {
-            print_json(&serde_json::json!({ "sites": sites, "shots": shots.total(), "rows": shots.rows() }))?;
+        let settings = if self.setting.is_empty() {
+            drawing.settings.settings(sites)
         } else {
-            print(&format!(
-                "{} shots of {sites} sites, {} rows, into {}",
-                shots.total(),
-                shots.rows(),
-                self.out.display()
-            ))?;
-        }
-        Ok(Exit::Done)
+            Settings::Given(self.setting.iter().map(|text| setting(text)).collect::<Result<_>>()?)
+        };
+        let shots = simulate(&state, &settings, drawing.shots, &drawing.noise_at(sites)?, drawing.seed())?;
+        write_shots(&drawing.out, &shots)?;
+        drawing.tell(sites, &shots)
     }
+}
+
+/// A letter a site.
+fn setting(text: &str) -> Result<Vec<Measurement>> {
+    let named = text.chars().map(|c| Measurement::named(&c.to_string())).collect::<Option<Vec<_>>>();
+    named.ok_or_else(|| Error::setting("setting", text, "give a letter of I, X, Y, Z, S, P, T a site"))
 }

@@ -53,8 +53,7 @@ const HEAVIEST: f64 = 1e9;
 /// the tolerance, each fit going on from the one before. `watch` is told the loss and ends the fit by `false`.
 ///
 /// # Errors
-/// As [`super::super::fit_chain`]; [`Error::Setting`] for a tolerance below `1e-7`, which rounding does not allow;
-/// [`Error::Diverged`] if the tolerance is not met.
+/// As [`super::super::fit_chain`]; [`Error::Setting`] for a tolerance below `1e-7`, which rounding does not allow, or one that is not met.
 pub fn fit_process(
     record: &ProcessShots,
     settings: &ProcessSettings,
@@ -93,11 +92,9 @@ pub fn fit_process(
         }
         weight *= 10.0;
         if weight > HEAVIEST {
-            let what = format!(
-                "the trace of the channel is preserved to {deviation:.1e} only, not to {:.1e}; raise the tolerance or the iterations",
-                settings.tolerance
-            );
-            return Err(Error::Diverged { what, rate: weight });
+            let expected =
+                format!("the trace is preserved to {deviation:.1e} only; give that or more, or more iterations");
+            return Err(Error::setting("tolerance", format!("{:.1e}", settings.tolerance), expected));
         }
         chain.bond = chain.bond.max(process.choi().chain().bonds().into_iter().max().unwrap_or(1));
         state = Some(process.choi().clone());

@@ -32,11 +32,14 @@ impl ProcessShots {
     /// From shots of twice the sites.
     ///
     /// # Errors
-    /// [`Error::Shape`] for an odd number of sites, [`Error::Format`] if an element that stands for an input is zero.
+    /// [`Error::Format`] for an odd number of sites, or if an element that stands for an input is zero.
     pub fn new(shots: Shots) -> Result<Self> {
         if !shots.sites().is_multiple_of(2) {
-            let expected = "an even number: inputs first, then as many outputs";
-            return Err(Error::shape("a record of a channel, in sites", shots.sites(), expected));
+            let what = format!(
+                "a record of a channel has {} sites; give an even number, the inputs first, then as many outputs",
+                shots.sites()
+            );
+            return Err(Error::Format { what });
         }
         let record = ProcessShots { shots };
         for row in 0..record.shots.rows() {

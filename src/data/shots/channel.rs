@@ -1,16 +1,17 @@
 //! Reading records of a channel (`docs/tomography.md`).
 
-use super::shots::{Reader, comment, count, fields, shots_from_bytes, utf8};
-use super::table::{at_line, contents, unpacked};
-use super::text::lines;
-use crate::error::{Error, Result, quoted};
+use super::super::table::{contents, unpacked};
+use super::super::text::lines;
+use super::reader::{Columns, Reader, count, each_line, fields};
+use super::shots_from_bytes;
+use crate::error::{Error, Place, Result, quoted};
 use crate::tomography::{ProcessShots, Shots};
 
 /// Reads a record of a channel: CSV with a column `input` beside `setting`, `outcome` and `count`, or text in columns `0+r XYZ 010`, with a
 /// count behind it or not. Any other record is taken as [`ProcessShots`] has it: the first half of the sites are inputs.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read; [`Error::Format`], [`Error::Shape`] or [`Error::Empty`] if it is not what it should be.
+/// [`Error::Io`] if the file cannot be read; [`Error::Format`] or [`Error::Empty`] if it is not what it should be.
 pub fn read_process_shots(path: &str) -> Result<ProcessShots> {
     process_shots_from_bytes(path, &contents(path)?)
 }
@@ -22,21 +23,16 @@ pub fn read_process_shots(path: &str) -> Result<ProcessShots> {
 pub fn process_shots_from_bytes(name: &str, bytes: &[u8]) -> Result<ProcessShots> {
     let bytes = unpacked(name, bytes)?;
     let first = lines(&bytes).find(|(_, l)| !l.starts_with(b"#")).map(|(_, l)| l).unwrap_or_default();
-    let header = fields(std::str::from_utf8(first).unwrap_or_default());
-    let lower: Vec<String> = header.iter().map(|f| f.to_ascii_lowercase()).collect();
-    let find = |names: &[&str]| lower.iter().position(|f| names.contains(&f.as_str()));
+    let named = Columns::named(&fields(std::str::from_utf8(first).unwrap_or_default()));
     let shots = if bytes.starts_with(b"PK") || first.starts_with(b"{") {
         plain(name, &bytes)?
-    } else if let Some(input) = find(&["input", "inputs", "preparation", "prepared"]) {
-        let setting = find(&["setting", "settings", "basis", "bases"]);
-        let outcome = find(&["outcome", "outcomes", "result", "bits", "bitstring"]);
-        let (Some(setting), Some(outcome)) = (setting, outcome) else {
+    } else if named.input.is_some() {
+        if named.setting.is_none() || named.outcome.is_none() {
             return Err(Error::Format {
                 what: format!("{name}: a header with 'input' needs the columns setting and outcome as well"),
             });
-        };
-        let places = [input, setting, outcome];
-        rows(name, &bytes, true, header.len(), &places, find(&["count", "counts", "shots"]))?
+        }
+        rows(name, &bytes, true, &named)?
     } else if first.contains(&b',') || first.contains(&b';') {
         plain(name, &bytes)?
     } else {
@@ -45,58 +41,42 @@ pub fn process_shots_from_bytes(name: &str, bytes: &[u8]) -> Result<ProcessShots
         let number = |w: Option<&[u8]>| w.is_some_and(|w| w.iter().all(u8::is_ascii_digit));
         // Three words may be a setting, an outcome and a count as well; then the second is a number.
         if width == 4 || width == 3 && !number(words.get(1).copied()) {
-            rows(name, &bytes, false, width, &[0, 1, 2], (width == 4).then_some(3))?
+            let count = (width == 4).then_some(3);
+            rows(name, &bytes, false, &Columns { input: Some(0), setting: Some(1), outcome: Some(2), count, width })?
         } else {
             plain(name, &bytes)?
         }
     };
-    ProcessShots::new(shots).map_err(|e| match e {
-        Error::Shape { what, found, expected } => Error::Shape { what: format!("{name}: {what}"), found, expected },
-        other => other,
-    })
+    ProcessShots::new(shots).map_err(|e| e.at(Place::File(name.into())))
 }
 
 fn plain(name: &str, bytes: &[u8]) -> Result<Shots> {
-    shots_from_bytes(name, bytes, None)?.choose(None)
+    shots_from_bytes(name, bytes, None)?.choose(None).map_err(|e| e.at(Place::File(name.into())))
 }
 
 /// Rows with columns of input, setting and outcome, and of a count or not.
-fn rows(
-    name: &str,
-    bytes: &[u8],
-    header: bool,
-    width: usize,
-    places: &[usize; 3],
-    counts: Option<usize>,
-) -> Result<Shots> {
+fn rows(name: &str, bytes: &[u8], header: bool, columns: &Columns) -> Result<Shots> {
     let mut reader = Reader::new();
     let mut first = header;
-    for (line, text) in lines(bytes) {
-        let text = utf8(name, line, text)?;
-        let fault = |what: String| at_line(name, line, what);
-        if text.starts_with('#') {
-            comment(&mut reader, text).map_err(fault)?;
-            continue;
-        }
+    each_line(name, bytes, &mut reader, |reader, text| {
         if std::mem::take(&mut first) {
-            continue;
+            return Ok(());
         }
         let fields: Vec<&str> = if header { fields(text) } else { text.split_whitespace().collect() };
-        if fields.len() != width {
-            return Err(fault(format!("{} columns where the first line has {width}", fields.len())));
-        }
-        let [input, setting, outcome] = places.map(|p| fields[p]);
-        let n = counts.map_or(Ok(1), |c| count(fields[c])).map_err(fault)?;
+        columns.check(fields.len())?;
+        let of = |column: Option<usize>| column.and_then(|c| fields.get(c)).copied().unwrap_or_default();
+        let [input, setting, outcome] = [columns.input, columns.setting, columns.outcome].map(of);
+        let n = if columns.count.is_some() { count(of(columns.count))? } else { 1 };
         let (mut settings, mut outcomes) = (Vec::new(), Vec::new());
         let inputs = tokens(input);
         for (site, token) in inputs.iter().enumerate() {
-            let (m, o) = prepared(token).map_err(|what| fault(format!("input of site {site}: {what}")))?;
+            let (m, o) = prepared(token).map_err(|what| format!("input of site {site}: {what}"))?;
             settings.push(m);
             outcomes.push(o);
         }
         let (after, seen) = (tokens(setting), tokens(outcome));
         if inputs.len() != after.len() || after.len() != seen.len() {
-            return Err(fault(format!(
+            return Err(format!(
                 "input '{}' has {} sites, setting '{}' has {}, outcome '{}' has {}; give one of each a site",
                 quoted(input),
                 inputs.len(),
@@ -104,12 +84,12 @@ fn rows(
                 after.len(),
                 quoted(outcome),
                 seen.len()
-            )));
+            ));
         }
         settings.extend(after);
         outcomes.extend(seen);
-        reader.row(&settings.join(" "), &outcomes.join(" "), n).map_err(fault)?;
-    }
+        reader.row(&settings.join(" "), &outcomes.join(" "), n)
+    })?;
     reader.finish(name)
 }
 
