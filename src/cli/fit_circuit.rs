@@ -76,6 +76,10 @@ pub(super) struct CircuitOptions {
     /// With --model circuit: gradients and losses of mmd from so many shots instead of exactly (not with lbfgs).
     #[arg(long, value_name = "N")]
     shots: Option<usize>,
+    /// With --model circuit: random starts, of which the one that is best after a tenth of the steps goes on (default: 4 with
+    /// lbfgs, otherwise 1).
+    #[arg(long, value_name = "N")]
+    starts: Option<usize>,
 }
 
 /// What else the command was given.
@@ -89,6 +93,21 @@ pub(super) struct Given<'a> {
 }
 
 impl CircuitOptions {
+    /// A machine with random angles.
+    fn start(&self, data: &Batch<u8>, shape: &[usize], seed: Seed) -> Result<BornCircuit> {
+        match (self.entangler, shape) {
+            (Pattern::Line, _) => BornCircuit::random(data.sites(), self.depth, &Entangler::Line, seed),
+            (Pattern::Tree, _) => BornCircuit::on_tree_of(data, self.depth, seed),
+            (Pattern::Grid, &[rows, columns]) => {
+                BornCircuit::random(data.sites(), self.depth, &Entangler::Grid { rows, columns }, seed)
+            }
+            (Pattern::Grid, _) => {
+                let why = "the data have no rows and columns; give line or tree";
+                Err(Error::setting("entangler", "grid", why))
+            }
+        }
+    }
+
     pub(super) fn run(&self, data: &Batch<u8>, given: &Given<'_>) -> Result<Exit> {
         if let Some(path) = given.out {
             writable(path)?;
@@ -101,20 +120,15 @@ impl CircuitOptions {
             return Err(Error::setting("shots", self.shots.unwrap_or_default(), why));
         }
         let (qubits, seed) = (data.sites(), Seed(given.seed));
-        let start = match self.entangler {
-            Pattern::Line => BornCircuit::random(qubits, self.depth, &Entangler::Line, seed)?,
-            Pattern::Grid => match *given.shape {
-                [rows, columns] => BornCircuit::random(qubits, self.depth, &Entangler::Grid { rows, columns }, seed)?,
-                _ => {
-                    return Err(Error::setting(
-                        "entangler",
-                        "grid",
-                        "the data have no rows and columns; give line or tree",
-                    ));
-                }
-            },
-            Pattern::Tree => BornCircuit::on_tree_of(data, self.depth, seed)?,
-        };
+        let starts = self.starts.unwrap_or(if self.optimiser == Way::Lbfgs { 4 } else { 1 });
+        if !(1..=1000).contains(&starts) {
+            return Err(Error::setting("starts", starts, "give 1 to 1000"));
+        }
+        let start = self.start(data, given.shape, seed)?;
+        let mut angles = vec![start.angles().to_vec()];
+        for number in 1..starts {
+            angles.push(self.start(data, given.shape, seed.derive("start", number as u64))?.angles().to_vec());
+        }
         let distance = match self.distance {
             DistanceName::Hamming => Distance::Hamming,
             DistanceName::Integer => Distance::Integer,
@@ -133,7 +147,7 @@ impl CircuitOptions {
         let target = start.target(data)?;
         let clock = Instant::now();
         let mut asked = 0;
-        let minimum = minimiser.run(start.angles(), given.steps, seed, |angles, wanted| {
+        let minimum = minimiser.run_from(&angles, given.steps / 10, given.steps, seed, |angles, wanted| {
             asked += 1;
             let drawn = seed.derive("loss", asked);
             match (self.shots, wanted) {
@@ -158,7 +172,7 @@ impl CircuitOptions {
         if given.json {
             print_json(&serde_json::json!({
                 "model": "circuit", "qubits": qubits, "parameters": model.angles().len(), "loss": number(minimum.value),
-                "mmd": number(mmd), "train_nll": number(nll), "seen_share": number(valid), "steps": minimum.steps,
+                "mmd": number(mmd), "train_nll": number(nll), "seen_share": number(valid), "steps": minimum.steps, "starts": starts,
                 "evaluations": minimum.evaluations, "stop": minimum.stop, "seconds": number(seconds),
             }))?;
             return Ok(Exit::Done);

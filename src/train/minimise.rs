@@ -136,6 +136,52 @@ impl Minimiser {
     }
 }
 
+impl Minimiser {
+    /// The best of several starts: each is minimised for `trial` steps, and the one of lowest value then for `steps` more.
+    ///
+    /// A single start goes on at once.
+    ///
+    /// ```
+    /// use ansatz::Seed;
+    /// use ansatz::train::Minimiser;
+    /// // Two wells, of which the left one is deeper.
+    /// let wells = |x: &[f64], _| {
+    ///     let well = x[0] * x[0] - 1.0;
+    ///     Ok((well * well + 0.3 * x[0], vec![4.0 * x[0] * well + 0.3]))
+    /// };
+    /// let minimum = Minimiser::Lbfgs { memory: 5 }.run_from(&[vec![2.0], vec![-2.0]], 5, 50, Seed(1), wells)?;
+    /// assert!(minimum.point[0] < -1.0);
+    /// # Ok::<(), ansatz::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Empty`] without starts; as [`run`](Self::run).
+    pub fn run_from(
+        &self,
+        starts: &[Vec<f64>],
+        trial: usize,
+        steps: usize,
+        seed: Seed,
+        mut f: impl FnMut(&[f64], Wanted) -> Result<(f64, Vec<f64>)>,
+    ) -> Result<Minimum> {
+        if let [only] = starts {
+            return self.run(only, steps, seed, f);
+        }
+        let (mut best, mut evaluations): (Option<Minimum>, usize) = (None, 0);
+        for start in starts {
+            let found = self.run(start, trial, seed, &mut f)?;
+            evaluations += found.evaluations;
+            if best.as_ref().is_none_or(|best| found.value < best.value) {
+                best = Some(found);
+            }
+        }
+        let Some(best) = best else { return Err(Error::Empty { what: "starts of a minimisation".into() }) };
+        let mut minimum = self.run(&best.point, steps, seed, f)?;
+        minimum.evaluations += evaluations;
+        Ok(minimum)
+    }
+}
+
 pub(super) type Ask<'a> = dyn FnMut(&[f64], Wanted) -> Result<(f64, Vec<f64>)> + 'a;
 
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
