@@ -473,11 +473,11 @@ fn bars_of_68_percent_hold_the_truth_in_68_percent_of_experiments() {
     let rho = ndarray::array![[c(0.6, 0.0), c(0.15, -0.2)], [c(0.15, 0.2), c(0.4, 0.0)]];
     let state = Lpdo::from_density(&rho, &[2]).unwrap();
     let target = Lpdo::from_vector(&[c(0.6, 0.0), c(0.0, 0.8)], &[2]).unwrap();
-    let observables = ["X0 + 0.5*Z0".parse().unwrap()];
+    let observables: [ansatz::circuit::PauliSum; 1] = ["X0 + 0.5*Z0".parse().unwrap()];
     let asked = Questions { target: Some(&target), observables: &observables };
     let truth = quantities(&state, &asked).unwrap();
     let estimator = Estimator::Dense(DenseMethod::MaximumLikelihood, None);
-    let (experiments, repetitions) = (200, 60);
+    let (experiments, repetitions) = (200, 50);
     for kind in [Bootstrap::Parametric, Bootstrap::Resampling] {
         let mut held = vec![0.0; truth.len()];
         for experiment in 0..experiments {
@@ -492,7 +492,7 @@ fn bars_of_68_percent_hold_the_truth_in_68_percent_of_experiments() {
         }
         for (share, (name, _)) in held.iter().zip(&truth) {
             // Within 5 %, and the standard error of 200 experiments, 3.3 %.
-            if ["purity", "fidelity", "X0 + 0.5*Z0"].iter().any(|n| name.starts_with(&n[..2])) {
+            if !["entropy", "trace_distance"].contains(&name.as_str()) {
                 assert!((share - 0.68).abs() < 0.083, "{kind:?}, {name}: {share}");
             }
         }
