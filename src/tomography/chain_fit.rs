@@ -9,7 +9,7 @@ use super::readout::Readout;
 use super::shots::Shots;
 use super::start::best_start;
 use super::state::Lpdo;
-use super::sweep::sweeps;
+use super::sweep::{Improve, Rows, sweeps};
 use crate::chain::Mps;
 use crate::error::{Error, Result};
 use crate::linalg::Truncation;
@@ -198,12 +198,13 @@ pub(super) fn fit_compiled(
             if pure && data.vectors.is_some() && start.is_none() {
                 let truncation = Truncation::none().max_bond(settings.bond).cutoff(1e-4);
                 let mut last = f64::INFINITY;
-                let chain =
-                    sweeps(Mps::new(sites.tensors.clone())?, data, settings.sweeps, 6, &truncation, &mut |v| {
-                        let on = tell(v) && last - v > 1e-5;
-                        last = v;
-                        on
-                    })?;
+                let improve = Improve::Lbfgs(6);
+                let begin = Mps::new(sites.tensors.clone())?;
+                let chain = sweeps(begin, &Rows::all(data), settings.sweeps, improve, &truncation, &mut |v| {
+                    let on = tell(v) && last - v > 1e-5;
+                    last = v;
+                    on
+                })?;
                 sites = sites_of(&Lpdo::pure(chain)?);
             }
             if settings.optimiser == Optimiser::Lbfgs && going.get() {
