@@ -454,20 +454,6 @@ fn a_state_is_taken_as_pure_where_a_mixed_one_explains_no_more_than_chance() {
 }
 
 #[test]
-fn a_w_state_of_many_sites_is_found_from_the_states_of_single_sites() {
-    // From random amplitudes alone every start ended in a poor maximum at 20 sites (overlap 0.05).
-    let n = 14;
-    let mut amplitudes = vec![c(0.0, 0.0); 1 << n];
-    (0..n).for_each(|k| amplitudes[1 << (n - 1 - k)] = Complex64::from_polar(1.0, 0.1 * k as f64));
-    let truth = Lpdo::from_vector(&amplitudes, &vec![2; n]).unwrap();
-    let shots = simulate(&truth, &Settings::RandomBases, 1500, &Noise::default(), Seed(3)).unwrap();
-    let fit = fit_chain(&shots, &ChainSettings::new(2, 1), None, &mut |_| true).unwrap();
-    let f = fit.state.fidelity(&truth).unwrap();
-    // 54 real parameters at 1500 shots: 0.98 in the mean.
-    assert!(f > 0.93 && fit.nll < nll(&truth, &shots, None).unwrap(), "{f}");
-}
-
-#[test]
 fn bars_of_68_percent_hold_the_truth_in_68_percent_of_experiments() {
     // Bloch vector (0.3, 0.4, 0.2), away from the boundary of the states, where no bootstrap is right.
     let rho = ndarray::array![[c(0.6, 0.0), c(0.15, -0.2)], [c(0.15, 0.2), c(0.4, 0.0)]];
