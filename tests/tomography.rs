@@ -659,3 +659,17 @@ fn a_bootstrap_that_is_interrupted_goes_on_where_it_was() {
     run(&[&whole[..], &["--bootstrap", &wanted]].concat());
     assert_eq!(stored("b.json"), stored("whole.json"));
 }
+
+#[test]
+fn a_w_state_of_many_sites_is_found_by_growing_records() {
+    // From random amplitudes and all rows at once every start ended in a poor maximum at 20 sites (overlap 0.05).
+    let n = 14;
+    let mut amplitudes = vec![c(0.0, 0.0); 1 << n];
+    (0..n).for_each(|k| amplitudes[1 << (n - 1 - k)] = Complex64::from_polar(1.0, 0.1 * k as f64));
+    let truth = Lpdo::from_vector(&amplitudes, &vec![2; n]).unwrap();
+    let shots = simulate(&truth, &Settings::RandomBases, 1500, &Noise::default(), Seed(3)).unwrap();
+    let fit = fit_chain(&shots, &ChainSettings { starts: 1, ..ChainSettings::new(2, 1) }, None, &mut |_| true).unwrap();
+    let f = fit.state.fidelity(&truth).unwrap();
+    // 54 real parameters at 1500 shots: an infidelity of 0.02 in the mean.
+    assert!(f > 0.93 && fit.nll < nll(&truth, &shots, None).unwrap(), "{f}");
+}

@@ -46,7 +46,8 @@ pub struct ChainSettings {
     pub iterations: usize,
     /// Two-site sweeps at the most.
     pub sweeps: usize,
-    /// Random starts; the best after a few steps goes on.
+    /// Random starts; the best after a few steps goes on. A pure state of eight sites and more has a third of them, the first
+    /// by growing records.
     pub starts: usize,
     /// L-BFGS stops where the loss falls by less than this over ten iterations, nats per shot.
     pub fall: f64,

@@ -38,7 +38,9 @@ pub(super) fn best_start(objective: &Objective, settings: &ChainSettings) -> Res
     let real = data.vectors.as_ref().is_some_and(|v| v.iter().flatten().all(|x| x.im == 0.0 && x.re >= 0.0));
     let pure = settings.purification == 1;
     let alone = (0..data.sites()).map(|site| root_of_site(data, site)).collect::<Result<Vec<_>>>()?;
-    for index in 0..settings.starts as u64 {
+    let growing = pure && data.vectors.is_some() && data.sites() >= MANY_SITES && data.rows > FIRST_ROWS;
+    let starts = if growing { settings.starts.div_ceil(3) } else { settings.starts };
+    for index in 0..starts as u64 {
         let seed = settings.seed.derive("start of tomography", index);
         let bond = if pure { settings.bond.min(2) } else { settings.bond };
         // Of a channel the inputs are chosen, and say nothing of its state.
@@ -57,11 +59,11 @@ pub(super) fn best_start(objective: &Objective, settings: &ChainSettings) -> Res
             let tensors = state.chain().tensors().iter().map(|a| a.mapv(|x| C::new(x.norm() + 0.05, 0.0)));
             state = Lpdo::new(Mps::new(tensors.collect())?, &data.dims)?;
         }
-        if pure && index == 0 && data.vectors.is_some() && data.sites() >= MANY_SITES && data.rows > FIRST_ROWS {
+        if growing && index == 0 {
             state = grown(state, objective, settings)?;
         }
         let mut sites = sites_of(&state);
-        if settings.starts == 1 {
+        if starts == 1 {
             return Ok(sites);
         }
         let value = if pure && data.vectors.is_some() {
