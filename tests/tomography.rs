@@ -451,6 +451,11 @@ fn a_state_is_taken_as_pure_where_a_mixed_one_explains_no_more_than_chance() {
     // What the errors of the detector do to the records no pure state does.
     let (choice, without) = choose(None);
     assert!(choice.settings.purification == 2 && without < 0.93, "{choice:?} {without}");
+    // A bond that holds every state asks for the maximum over all of them.
+    let settings = ChainSettings::new(4, 2);
+    let free = Free { bond: None, purification: true };
+    let choice = ansatz::tomography::choose(&shots, &settings, free, &mut || true).unwrap();
+    assert!(choice.settings == settings && choice.purity.is_none());
 }
 
 #[test]

@@ -194,7 +194,8 @@ pub struct Choice {
     pub purity: Option<PurityTest>,
 }
 
-/// Chooses what is free in `settings`: the bond by [`choose_bond`], a pure or a mixed state by [`pure_suffices`].
+/// Chooses what is free in `settings`: the bond by [`choose_bond`], a pure or a mixed state by [`pure_suffices`] unless the bond is given
+/// and holds every state.
 ///
 /// # Errors
 /// As these.
@@ -208,7 +209,10 @@ pub fn choose(shots: &Shots, settings: &ChainSettings, free: Free, watch: &mut d
         Ok::<_, Error>((settings, tried))
     };
     let (mixed, tried) = with_bond(settings.clone(), watch)?;
-    if !free.purification || settings.purification == 1 || settings.optimiser != Optimiser::Lbfgs || !watch() {
+    // Who gives the full dimension wants the maximum over all states.
+    let whole = free.bond.is_none() && settings.bond >= most_bond(shots.dims(), settings.purification);
+    let fixed = !free.purification || settings.purification == 1 || whole;
+    if fixed || settings.optimiser != Optimiser::Lbfgs || !watch() {
         return Ok(Choice { settings: mixed, tried, purity: None });
     }
     let starts = settings.starts.max(ChainSettings::new(1, 1).starts);
