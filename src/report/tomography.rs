@@ -87,6 +87,9 @@ pub fn heat_map(title: &str, labels: &[String], matrix: &Array2<f64>) -> Result<
     Ok(svg + "</svg>\n")
 }
 
+/// Pixels between two labels of a city plot.
+const LINE: f64 = 8.0;
+
 /// A density matrix as two cities of towers, real and imaginary part; towers below the ground are blue.
 ///
 /// # Errors
@@ -116,9 +119,9 @@ pub fn city_plot(rho: &Array2<Complex64>, dims: &[usize]) -> Result<String> {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"860\" height=\"430\" viewBox=\"0 0 860 430\" font-family=\"sans-serif\" font-size=\"10\" fill=\"#1f2430\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n",
     );
-    for (offset, title, part) in [(215.0, "Re", 0), (645.0, "Im", 1)] {
+    for (offset, title, part) in [(215.0, "Real part", 0), (645.0, "Imaginary part", 1)] {
         svg += &format!(
-            "<text x=\"{offset}\" y=\"28\" font-size=\"13\" text-anchor=\"middle\">{title} rho (largest entry {most:.3}; red is positive, blue negative)</text>\n"
+            "<text x=\"{offset}\" y=\"28\" font-size=\"13\" text-anchor=\"middle\">{title} (largest entry {most:.3}; red is positive, blue negative)</text>\n"
         );
         let ground = 290.0 - 75.0;
         // Columns to the lower right, rows to the lower left.
@@ -152,7 +155,8 @@ pub fn city_plot(rho: &Array2<Complex64>, dims: &[usize]) -> Result<String> {
             }
         }
         // At the two edges in front, where no tower hides them; rows at the right edge, columns at the left one.
-        for (i, label) in labels.iter().enumerate() {
+        let every = (LINE / (0.45 * step)).ceil().max(1.0) as usize;
+        for (i, label) in labels.iter().enumerate().step_by(every) {
             let (x, y) = at(i as f64 + 0.5, n + 0.3, 0.0);
             svg += &format!("<text x=\"{:.1}\" y=\"{:.1}\">{label}</text>\n", x + 2.0, y + 6.0);
             let (x, y) = at(n + 0.3, i as f64 + 0.5, 0.0);
