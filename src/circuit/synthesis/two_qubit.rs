@@ -21,6 +21,10 @@ struct Canonical {
 /// Coordinates that differ by less are equal but for rounding.
 const EQUAL: f64 = 1e-11;
 
+/// Steps that make a coordinate smaller which is to be zero, and the difference of angles from which its slope is taken.
+const REFINEMENTS: usize = 3;
+const SLOPE: f64 = 1e-6;
+
 /// Elements beside the diagonal that are smaller are rounding.
 const DIAGONAL: f64 = 1e-13;
 
@@ -55,16 +59,41 @@ pub(super) fn up_to_diagonal(
     };
     let (like, unlike) = (entry(0) + entry(3), entry(1) + entry(2));
     let phi = (-(like + unlike).im).atan2((like - unlike).re) / 2.0;
-    let turn = [phi, -phi, -phi, phi].map(Complex64::cis);
-    let mut rest = matrix.clone();
-    rest.rows_mut().into_iter().zip(turn).for_each(|(mut row, turn)| row.mapv_inplace(|x| x * turn));
-    let form = canonical(&rest)?;
+    let turned = |phi: f64| -> Result<Turned> {
+        let turn = [phi, -phi, -phi, phi].map(Complex64::cis);
+        let mut rest = matrix.clone();
+        rest.rows_mut().into_iter().zip(turn).for_each(|(mut row, turn)| row.mapv_inplace(|x| x * turn));
+        Ok(Turned { phi, turn, form: canonical(&rest)?, rest })
+    };
+    let mut best = turned(phi)?;
+    // Rounding may leave a coordinate that is not zero enough: a step of Newton, to the side on which it is smaller.
+    for _ in 0..REFINEMENTS {
+        if best.form.zeros() > 0 {
+            break;
+        }
+        let slope = turned(best.phi + SLOPE)?.form.least() / SLOPE;
+        let step = best.form.least() / slope.max(SLOPE);
+        for phi in [best.phi - step, best.phi + step] {
+            let other = turned(phi)?;
+            if other.form.least() < best.form.least() {
+                best = other;
+            }
+        }
+    }
     // Close to products of gates of one qubit rounding may leave all three coordinates.
-    if form.zeros() == 0 {
+    if best.form.zeros() == 0 {
         return unitary(matrix, qubits, builder).map(|()| None);
     }
-    emit(form, &rest, qubits, builder)?;
-    Ok(Some(turn.map(|x| x.conj())))
+    emit(best.form, &best.rest, qubits, builder)?;
+    Ok(Some(best.turn.map(|x| x.conj())))
+}
+
+/// A unitary after a diagonal.
+struct Turned {
+    phi: f64,
+    turn: [Complex64; 4],
+    rest: Array2<Complex64>,
+    form: Canonical,
 }
 
 fn emit(form: Canonical, matrix: &Array2<Complex64>, qubits: [usize; 2], builder: &mut Builder) -> Result<()> {
@@ -173,6 +202,11 @@ impl Parts {
 }
 
 impl Canonical {
+    /// The smallest of the coordinates, without its sign.
+    fn least(&self) -> f64 {
+        self.coordinates.iter().fold(f64::INFINITY, |least, x| least.min(x.abs()))
+    }
+
     /// How many coordinates vanish.
     fn zeros(&self) -> usize {
         self.coordinates.iter().filter(|x| x.abs() < EQUAL).count()
