@@ -104,7 +104,7 @@ impl<T: Scalar> Purified<T> {
     /// The density matrix `[prod d, prod d]`, rows the first index; small chains only.
     ///
     /// # Errors
-    /// As [`Mps::to_dense`].
+    /// As [`Mps::to_dense`](crate::chain::Mps::to_dense).
     pub fn to_dense(&self) -> Result<Array2<T>> {
         let amplitudes = self.state.to_dense()?;
         let dims = self.dims();
