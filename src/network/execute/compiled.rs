@@ -19,7 +19,7 @@ use crate::scalar::Scalar;
 use crate::tensor::{Leg, Tensor};
 
 /// Multiplications from which a contraction has a team of threads.
-const TEAM_WORK: f64 = (1 << 22) as f64;
+pub(super) const TEAM_WORK: f64 = (1 << 22) as f64;
 
 /// A [`Contraction`](super::Contraction) whose steps, orders of axes and places in memory are found, for tensors of the
 /// shapes it was compiled for. It keeps its memory from one run to the next.

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::actions::Compiled;
 use super::budget::Budget;
+use super::compiled::TEAM_WORK;
 use super::contraction::program_for;
 use super::kernel::{self, Memory};
 use super::leaves::Leaves;
@@ -17,9 +18,6 @@ use crate::network::{Gradient, Network, Plan};
 use crate::parallel::{map, with_team};
 use crate::scalar::Scalar;
 use crate::tensor::{Leg, Tensor};
-
-/// Multiplications from which a pass has a team of threads.
-const TEAM_WORK: f64 = (1 << 22) as f64;
 
 /// The passes forward and back by a plan ([`Backward`](crate::network::Backward)), whose steps, orders of axes and places
 /// in memory are found, for tensors of the shapes it was compiled for. It keeps its memory from one run to the next.
@@ -237,8 +235,9 @@ impl<T: Scalar> CompiledGradient<T> {
                         let at = slice.iter().zip(strides).map(|(value, stride)| value * stride).sum();
                         total.add(part, *exponent, at);
                     }
+                    // After each, whatever the number of threads.
+                    totals.iter_mut().try_for_each(Accumulator::settle)?;
                 }
-                totals.iter_mut().try_for_each(Accumulator::settle)?;
             }
             Ok(())
         };
@@ -283,7 +282,7 @@ impl Compiled {
     /// Runs a program of which everything is done in each slice: every value asked for, in the order in which its
     /// indices were given, those that are sliced left out, and the power of two by which it is to be multiplied.
     /// `leaves` are the elements in the order of their indices, `exponents` the powers of two by which they are to be
-    /// multiplied, `work` the memory of an earlier run or none.
+    /// multiplied, `work` the memory of an earlier run or none. That the whole fits into memory has been checked.
     ///
     /// # Errors
     /// [`Error::NotFinite`] if a result is not finite, [`Error::Memory`] if the system refuses the memory,
@@ -295,14 +294,6 @@ impl Compiled {
         slice: &[usize],
         work: &mut Vec<T>,
     ) -> Result<Vec<(Vec<T>, i64)>> {
-        if self.work >= isize::MAX as u64 || !self.fits {
-            return Err(Error::Memory {
-                what: "the steps of a contraction".into(),
-                needed: u64::MAX,
-                ceiling: isize::MAX as u64,
-                way_out: "slice more indices".into(),
-            });
-        }
         if work.len() != self.work as usize {
             *work = Vec::new();
             *work = zeros(self.work as usize)?;
