@@ -106,6 +106,11 @@ fn records_survive_every_format() {
         [(vec![qutrit, Measurement::Z], vec![2, 1], 7), (vec![Measurement::X, Measurement::Z], vec![0, 2], 1)],
     )
     .unwrap();
+    let other = folder.path().join("r.foo");
+    assert!(
+        write_shots(&other, &sic).unwrap_err().to_string().contains("give .csv, .json, .npz or .txt")
+            && !other.exists()
+    );
     for (name, shots) in [("sic", &sic), ("paulis", &paulis), ("bases", &bases), ("qutrits", &qutrits)] {
         for end in ["csv", "json", "npz", "txt"] {
             let path = folder.path().join(format!("{name}.{end}"));

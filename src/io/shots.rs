@@ -11,12 +11,14 @@ use serde_json::{Value, json};
 
 use super::atomic::write_atomically;
 use crate::data::SHOTS_VERSION;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
 use crate::tomography::{Measurement, ProcessShots, Shots};
 
-/// Writes a record by the ending of the name: `.json`, `.npz`, `.txt` (setting, outcome and count parted by blanks), or CSV.
+/// Writes a record by the ending of the name: `.json`, `.npz`, `.txt` (setting, outcome and count parted by blanks), or `.csv`, which is
+/// also what a name without an ending gets.
 ///
 /// # Errors
+/// [`Error::Setting`] for another ending;
 /// [`Error::Format`] if the format cannot hold the record: text in columns has one letter a site, an archive sites of one
 /// dimension; [`Error::Io`] if the file cannot be written, which is then left as it was.
 pub fn write_shots(path: &Path, shots: &Shots) -> Result<()> {
@@ -38,8 +40,13 @@ pub fn write_shots(path: &Path, shots: &Shots) -> Result<()> {
                 })
             })
         }
-        _ => write_atomically(path, |out| csv_to(out, shots)),
+        None | Some("csv") => write_atomically(path, |out| csv_to(out, shots)),
+        Some(other) => Err(unknown(other)),
     }
+}
+
+fn unknown(ending: &str) -> Error {
+    Error::setting("the ending of a file of records", format!(".{}", quoted(ending)), "give .csv, .json, .npz or .txt")
 }
 
 /// Writes a record of a channel: CSV with a column for the inputs, or by another ending of the name as [`write_shots`].
@@ -48,8 +55,10 @@ pub fn write_shots(path: &Path, shots: &Shots) -> Result<()> {
 /// As [`write_shots`].
 pub fn write_process_shots(path: &Path, record: &ProcessShots) -> Result<()> {
     let shots = record.shots();
-    if matches!(path.extension().and_then(|e| e.to_str()), Some("json" | "npz" | "txt")) {
-        return write_shots(path, shots);
+    match path.extension().and_then(|e| e.to_str()) {
+        None | Some("csv") => {}
+        Some("json" | "npz" | "txt") => return write_shots(path, shots),
+        Some(other) => return Err(unknown(other)),
     }
     write_atomically(path, |out| {
         comments_to(out, shots)?;

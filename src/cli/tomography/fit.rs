@@ -82,10 +82,10 @@ pub(super) struct Fit {
     purification: Option<usize>,
     /// Exponent of the determinant in a hedged likelihood, of a mixed chain to eight qubits; 0 is maximum likelihood. Without it 0 where
     /// --bond is given, else 0.1 to six qubits.
-    #[arg(long, value_name = "BETA")]
+    #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
     hedge: Option<f64>,
     /// Exponent of a prior that falls with entanglement; 0 is maximum likelihood.
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     shrink: f64,
     /// How a dense state is estimated.
     #[arg(long, value_enum, default_value = "ml")]
