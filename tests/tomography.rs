@@ -681,3 +681,18 @@ fn a_w_state_of_many_sites_is_found_by_growing_records() {
     // 54 real parameters at 1500 shots: an infidelity of 0.02 in the mean.
     assert!(f > 0.93 && fit.nll < nll(&truth, &shots, None).unwrap(), "{f}");
 }
+
+#[test]
+fn a_state_measured_in_one_basis_has_amplitudes_of_one_sign() {
+    // exp(0.3 sum s s') on nine sites: where nothing tells of signs, all are taken as equal, also at many sites.
+    let n = 9;
+    let spin = |x: usize, i: usize| 1.0 - 2.0 * f64::from((x >> i & 1) as u8);
+    let weight = |x: usize| (0.3 * (1..n).map(|i| spin(x, i - 1) * spin(x, i)).sum::<f64>()).exp();
+    let amplitudes: Vec<Complex64> = (0..1 << n).map(|x| c(weight(x), 0.0)).collect();
+    let truth = Lpdo::from_vector(&amplitudes, &vec![2; n]).unwrap();
+    let settings = Settings::Given(vec![vec![Measurement::Z; n]]);
+    let shots = simulate(&truth, &settings, 5000, &Noise::default(), Seed(3)).unwrap();
+    let fit = fit_chain(&shots, &ChainSettings::new(2, 1), None, &mut |_| true).unwrap();
+    let f = fit.state.fidelity(&truth).unwrap();
+    assert!(f > 0.98, "{f}");
+}

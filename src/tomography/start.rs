@@ -38,7 +38,8 @@ pub(super) fn best_start(objective: &Objective, settings: &ChainSettings) -> Res
     let real = data.vectors.as_ref().is_some_and(|v| v.iter().flatten().all(|x| x.im == 0.0 && x.re >= 0.0));
     let pure = settings.purification == 1;
     let alone = (0..data.sites()).map(|site| root_of_site(data, site)).collect::<Result<Vec<_>>>()?;
-    let growing = pure && data.vectors.is_some() && data.sites() >= MANY_SITES && data.rows > FIRST_ROWS;
+    // Of few rows signs that nothing tells would be left to chance.
+    let growing = pure && !real && data.vectors.is_some() && data.sites() >= MANY_SITES && data.rows > FIRST_ROWS;
     let starts = if growing { settings.starts.div_ceil(3) } else { settings.starts };
     for index in 0..starts as u64 {
         let seed = settings.seed.derive("start of tomography", index);
