@@ -2,16 +2,12 @@
 //!
 //! Jones and Gacon, arXiv:2009.02823, and Luo et al., Quantum 4, 341 (2020): beside the state `psi` there is only
 //! `lambda = O psi`. Both go back gate by gate, and where a gate has parameters, `2 Re <lambda| K |psi>` with
-//! `K = (dU/dtheta) U^dagger` is read off between the two: from the transition matrix `sum conj(lambda_i) psi_j` of the qubits
-//! of the gate, one for all its parameters.
+//! `K = (dU/dtheta) U^dagger` is read off between the two, in the pass that undoes the gate on both.
 
 use std::collections::BTreeMap;
 
-use num_complex::Complex64;
-
-use super::compile::{Form, Op};
-use super::kernel::{Local, apply, transition};
-use super::program::{Placed, Program};
+use super::backward::Backward;
+use super::program::Program;
 use super::stage::{self, Layout};
 use super::state::State;
 use super::statevector::Statevector;
@@ -19,7 +15,7 @@ use crate::circuit::circuit::Circuit;
 use crate::circuit::gate::Gate;
 use crate::circuit::matrix::Matrix;
 use crate::circuit::pauli::PauliSum;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::parallel;
 use crate::scalar::Real;
 
@@ -84,94 +80,6 @@ pub(super) fn turned(gate: &Gate, symbols: &[String], values: &BTreeMap<String, 
     Ok(Turned { matrix: bound(None)?, derivatives })
 }
 
-/// What undoes gates, and what is read off before: `K` of each parameter.
-#[derive(Default)]
-struct Backward {
-    forward: Vec<Op>,
-    undo: Vec<Op>,
-    reads: Vec<Vec<(Chain, Matrix)>>,
-    waiting: BTreeMap<usize, (Matrix, Vec<(Chain, Matrix)>)>,
-}
-
-impl Backward {
-    fn push(
-        &mut self,
-        placed: &Placed<'_>,
-        symbols: &[String],
-        values: &BTreeMap<String, f64>,
-        qubits: usize,
-    ) -> Result<()> {
-        let positions: Vec<usize> = placed.qubits.iter().map(|&q| qubits - 1 - q).collect();
-        let Turned { mut matrix, mut derivatives } = turned(placed.gate, symbols, values)?;
-        let controls = placed.gate.controls();
-        if let [position] = positions[..] {
-            if !controls.is_empty() {
-                // A phase under one control.
-                derivatives.iter_mut().for_each(|(_, d)| *d = d.beside_zero(&controls));
-                matrix = matrix.controlled(&controls);
-            }
-            let (before, mut all) = self.waiting.remove(&position).unwrap_or_else(|| (Matrix::identity(1), Vec::new()));
-            for (_, derivative) in &mut all {
-                *derivative = matrix.times(derivative)?;
-            }
-            for (chain, derivative) in derivatives {
-                all.push((chain, derivative.times(&before)?));
-            }
-            self.waiting.insert(position, (matrix.times(&before)?, all));
-            return Ok(());
-        }
-        for position in &positions {
-            self.flush(*position)?;
-        }
-        if derivatives.is_empty() {
-            let values = controls.iter().copied();
-            let controls: Vec<_> = positions.iter().copied().zip(values).collect();
-            let targets = positions[controls.len()..].to_vec();
-            self.forward.push(Op::of(controls.clone(), targets.clone(), &matrix));
-            self.undo.push(Op::of(controls, targets, &matrix.dagger()));
-            self.reads.push(Vec::new());
-            return Ok(());
-        }
-        if positions.is_empty() {
-            // A phase of the whole state, on which no value depends.
-            return Ok(());
-        }
-        if positions.len() > 3 {
-            let what = format!("derivative of a gate on {} qubits: gates of up to 3 are taken", positions.len());
-            return Err(Error::Circuit { what });
-        }
-        let whole = matrix.controlled(&controls);
-        let derivatives = derivatives.into_iter().map(|(chain, d)| (chain, d.beside_zero(&controls))).collect();
-        self.dense(positions, whole, derivatives)
-    }
-
-    fn flush(&mut self, position: usize) -> Result<()> {
-        match self.waiting.remove(&position) {
-            Some((matrix, derivatives)) => self.dense(vec![position], matrix, derivatives),
-            None => Ok(()),
-        }
-    }
-
-    fn dense(&mut self, targets: Vec<usize>, matrix: Matrix, derivatives: Vec<(Chain, Matrix)>) -> Result<()> {
-        let dagger = matrix.dagger();
-        let form = Form::Matrix(dagger.entries().to_vec());
-        self.forward.push(Op::of(Vec::new(), targets.clone(), &matrix));
-        // Never in diagonal form: what is read off needs the targets within the block.
-        self.undo.push(Op { controls: Vec::new(), targets, form });
-        let turn = |(chain, d): (Chain, Matrix)| Ok((chain, d.times(&dagger)?));
-        self.reads.push(derivatives.into_iter().map(turn).collect::<Result<_>>()?);
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        let positions: Vec<usize> = self.waiting.keys().copied().collect();
-        positions.into_iter().try_for_each(|position| self.flush(position))?;
-        self.undo.reverse();
-        self.reads.reverse();
-        Ok(())
-    }
-}
-
 impl<T: Real> Statevector<T> {
     /// The expectation of an observable at the end of a circuit with `values` for its symbols, and the derivatives by them,
     /// for about three runs of the circuit, whatever the number of symbols, and one state more.
@@ -187,7 +95,7 @@ impl<T: Real> Statevector<T> {
     /// ```
     ///
     /// # Errors
-    /// As [`Statevector::state`]; [`Error::Circuit`] for a symbol without a value or a value without a symbol, and for a
+    /// As [`Statevector::state`]; [`crate::Error::Circuit`] for a symbol without a value or a value without a symbol, and for a
     /// gate with symbols on more than three qubits.
     pub fn gradient(&self, circuit: &Circuit, values: &[(&str, f64)], observable: &PauliSum) -> Result<Gradient> {
         observable.check(circuit.num_qubits())?;
@@ -244,32 +152,20 @@ impl<T: Real> Statevector<T> {
                 layout.blocks(&mut psi.re, &mut psi.im).into_iter().zip(layout.blocks(&mut lambda.re, &mut lambda.im));
             let found = parallel::map(blocks.collect(), |((index, mut ket), (_, mut bra))| {
                 let place = |position: usize| layout.bit_of[position].ok_or(index >> position & 1 == 1);
-                let gates: Vec<Option<Local<T>>> =
-                    stage.ops.iter().map(|&number| undo[number].localised::<T>(place)).collect();
                 let mut scratch = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
                 layout.with(&mut ket, &mut scratch.0, |kr, ki| {
                     layout.with(&mut bra, &mut scratch.1, |br, bi| {
-                        let mut sums: Vec<(usize, Vec<Complex64>)> = Vec::new();
-                        for (&number, gate) in stage.ops.iter().zip(&gates) {
-                            if !reads[number].is_empty() {
-                                let bits: Vec<usize> =
-                                    undo[number].targets.iter().filter_map(|&p| layout.bit_of[p]).collect();
-                                sums.push((number, transition((kr, ki), (br, bi), &bits)));
-                            }
-                            if let Some(gate) = gate {
-                                apply(kr, ki, gate);
-                                apply(br, bi, gate);
-                            }
+                        let mut found = Vec::new();
+                        for &number in &stage.ops {
+                            let states = ((&mut *kr, &mut *ki), (&mut *br, &mut *bi));
+                            reads[number].undo(&undo[number], states, place, &mut found);
                         }
-                        sums
+                        found
                     })
                 })
             });
-            for (number, sums) in found.into_iter().flatten() {
-                for (chain, k) in &reads[number] {
-                    let trace: Complex64 = k.entries().iter().zip(&sums).map(|(k, m)| k * m).sum();
-                    chain.iter().for_each(|&(symbol, factor)| derivatives[symbol] += 2.0 * factor * trace.re);
-                }
+            for (symbol, derivative) in found.into_iter().flatten() {
+                derivatives[symbol] += derivative;
             }
         }
         Ok(Gradient { value, symbols, derivatives })

@@ -21,6 +21,11 @@ pub(super) struct Op {
 #[derive(Debug, Clone)]
 pub(super) enum Form {
     Matrix(Vec<Complex64>),
+    /// A matrix of one target that depends on the one control.
+    Choice {
+        on: Vec<Complex64>,
+        off: Vec<Complex64>,
+    },
     Flip,
     Swap,
     /// No controls: they are among the targets.
@@ -70,6 +75,18 @@ impl Op {
         Op { controls, targets, form }
     }
 
+    /// Matrices of one target, by whether a position has the value of a control.
+    pub(super) fn choice(control: (usize, bool), target: usize, on: &Matrix, off: &Matrix) -> Self {
+        let (controls, targets) = (vec![control], vec![target]);
+        if let (Some(on_factors), Some(off_factors)) = (on.as_diagonal(), off.as_diagonal()) {
+            let halves = if control.1 { [off_factors, on_factors] } else { [on_factors, off_factors] };
+            let form = Form::Diagonal(halves.concat());
+            return Op { controls: Vec::new(), targets: vec![control.0, target], form };
+        }
+        let form = Form::Choice { on: on.entries().to_vec(), off: off.entries().to_vec() };
+        Op { controls, targets, form }
+    }
+
     /// Positions that have to be in the block that is worked at.
     pub(super) fn needed(&self) -> &[usize] {
         if matches!(self.form, Form::Diagonal(_)) { &[] } else { &self.targets }
@@ -82,57 +99,65 @@ impl Op {
     /// As a gate on the bits of a block: `place` tells the bit of a position, or its value where the block does not hold it.
     /// Nothing if the block is left alone.
     pub(super) fn localised<T: Real>(&self, place: impl Fn(usize) -> Result<usize, bool>) -> Option<Local<T>> {
-        let (mut mask, mut value) = (0, 0);
+        let (mut mask, mut value, mut acts) = (0, 0, true);
         for &(position, on) in &self.controls {
             match place(position) {
                 Ok(bit) => {
                     mask |= 1 << bit;
                     value |= usize::from(on) << bit;
                 }
-                Err(found) if found != on => return None,
-                Err(_) => {}
+                Err(found) => acts &= found == on,
             }
+        }
+        if !acts && !matches!(self.form, Form::Choice { .. }) {
+            return None;
         }
         let bit = |position: usize| place(position).unwrap_or(0);
         let narrow = |z: &Complex64| -> Pair<T> { (T::of(z.re), T::of(z.im)) };
+        let four = |m: &[Complex64]| [narrow(&m[0]), narrow(&m[1]), narrow(&m[2]), narrow(&m[3])];
         let action = match &self.form {
             Form::Flip => Action::Flip { target: bit(self.targets[0]) },
             Form::Swap => Action::Swap { a: bit(self.targets[0]), b: bit(self.targets[1]) },
-            Form::Matrix(m) if self.targets.len() == 1 => Action::One {
-                target: bit(self.targets[0]),
-                matrix: [narrow(&m[0]), narrow(&m[1]), narrow(&m[2]), narrow(&m[3])],
-            },
+            Form::Matrix(m) if self.targets.len() == 1 => Action::One { target: bit(self.targets[0]), matrix: four(m) },
+            Form::Choice { on, off } if mask == 0 => {
+                Action::One { target: bit(self.targets[0]), matrix: four(if acts { on } else { off }) }
+            }
+            Form::Choice { on, off } => Action::Choice { target: bit(self.targets[0]), on: four(on), off: four(off) },
             Form::Matrix(m) => Action::Dense {
                 targets: self.targets.iter().map(|&position| bit(position)).collect(),
                 matrix: m.iter().map(narrow).collect(),
             },
             Form::Diagonal(factors) => {
-                let mut left: Vec<Complex64> = factors.clone();
-                let mut targets = Vec::new();
-                // Bit by bit from the most significant: a known value keeps one half of every part.
-                let mut part = factors.len();
-                for &position in &self.targets {
-                    part /= 2;
-                    match place(position) {
-                        Ok(bit) => targets.push(bit),
-                        Err(value) => {
-                            left = left
-                                .chunks(part.max(1))
-                                .enumerate()
-                                .filter(|(i, _)| (i % 2 == 1) == value)
-                                .flat_map(|(_, chunk)| chunk.iter().copied())
-                                .collect();
-                        }
-                    }
-                }
-                if left.iter().all(|f| *f == Complex64::ONE) {
+                let (targets, factors) = restricted(factors, &self.targets, place);
+                if factors.iter().all(|f| *f == Complex64::ONE) {
                     return None;
                 }
-                Action::Diagonal { targets, factors: left.iter().map(narrow).collect() }
+                Action::Diagonal { targets, factors: factors.iter().map(narrow).collect() }
             }
         };
         Some(Local { mask, value, action })
     }
+}
+
+/// What a block needs of numbers by the bits of positions, the first most significant: `place` as in [`Op::localised`].
+pub(super) fn restricted<X: Copy>(
+    numbers: &[X],
+    positions: &[usize],
+    place: impl Fn(usize) -> Result<usize, bool>,
+) -> (Vec<usize>, Vec<X>) {
+    let (mut left, mut bits, mut part) = (numbers.to_vec(), Vec::new(), numbers.len());
+    // From the most significant: a known value keeps one half of every part.
+    for &position in positions {
+        part /= 2;
+        match place(position) {
+            Ok(bit) => bits.push(bit),
+            Err(value) => {
+                let kept = left.chunks(part.max(1)).enumerate().filter(|(i, _)| (i % 2 == 1) == value);
+                left = kept.flat_map(|(_, chunk)| chunk.iter().copied()).collect();
+            }
+        }
+    }
+    (bits, left)
 }
 
 fn is_swap(matrix: &Matrix) -> bool {
@@ -141,7 +166,32 @@ fn is_swap(matrix: &Matrix) -> bool {
     matrix.entries().iter().enumerate().all(|(i, z)| *z == expected(i))
 }
 
-/// Merges gates that act on one qubit and nothing else while they meet no other gate there.
+/// A gate as a matrix of one position, which acts where another has a value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Single {
+    pub control: Option<(usize, bool)>,
+    pub target: usize,
+}
+
+impl Single {
+    /// Of a gate on positions, controls first, whose matrix of the targets has `Single::widened` to turn it into one of the
+    /// target; `None` if the gate is none of these.
+    pub(super) fn of(controls: &[bool], positions: &[usize]) -> Option<Self> {
+        match (positions, controls) {
+            (&[target], _) => Some(Single { control: None, target }),
+            (&[control, target], &[on, ..]) => Some(Single { control: Some((control, on)), target }),
+            _ => None,
+        }
+    }
+
+    /// The matrix of the target, or a derivative of it: a phase under controls is turned into one.
+    pub(super) fn matrix(&self, controls: &[bool], matrix: &Matrix, derivative: bool) -> Matrix {
+        let own = &controls[usize::from(self.control.is_some()).min(controls.len())..];
+        if derivative { matrix.beside_zero(own) } else { matrix.controlled(own) }
+    }
+}
+
+/// Merges gates of one qubit while they meet no other gate there, and into the target of a controlled one.
 #[derive(Debug, Default)]
 pub(super) struct Merger {
     ops: Vec<Op>,
@@ -150,28 +200,39 @@ pub(super) struct Merger {
 
 impl Merger {
     pub(super) fn push(&mut self, gate: &Gate, positions: &[usize]) -> Result<()> {
-        if positions.len() == 1 {
-            let matrix = gate.matrix()?;
-            let merged = match self.waiting.remove(&positions[0]) {
-                Some(before) => matrix.times(&before)?,
-                None => matrix,
-            };
-            self.waiting.insert(positions[0], merged);
+        let controls = gate.controls();
+        let Some(single) = Single::of(&controls, positions) else {
+            positions.iter().for_each(|&position| self.flush(position));
+            self.ops.push(Op::new(gate, positions)?);
             return Ok(());
-        }
-        for position in positions {
-            if let Some(matrix) = self.waiting.remove(position) {
-                self.ops.push(Op::of(Vec::new(), vec![*position], &matrix));
-            }
-        }
-        self.ops.push(Op::new(gate, positions)?);
+        };
+        let matrix = single.matrix(&controls, &gate.target_matrix()?, false);
+        let before = self.waiting.remove(&single.target);
+        let after = match &before {
+            Some(before) => matrix.times(before)?,
+            None => matrix,
+        };
+        let Some(control) = single.control else {
+            self.waiting.insert(single.target, after);
+            return Ok(());
+        };
+        self.flush(control.0);
+        self.ops.push(match before {
+            Some(before) => Op::choice(control, single.target, &after, &before),
+            None => Op::new(gate, positions)?,
+        });
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Vec<Op> {
-        for (position, matrix) in std::mem::take(&mut self.waiting) {
+    fn flush(&mut self, position: usize) {
+        if let Some(matrix) = self.waiting.remove(&position) {
             self.ops.push(Op::of(Vec::new(), vec![position], &matrix));
         }
+    }
+
+    pub(super) fn finish(mut self) -> Vec<Op> {
+        let left: Vec<usize> = self.waiting.keys().copied().collect();
+        left.into_iter().for_each(|position| self.flush(position));
         self.ops
     }
 }

@@ -6,8 +6,6 @@
 // Lanes are counted: several arrays of the same length go side by side.
 #![allow(clippy::needless_range_loop)]
 
-use num_complex::Complex64;
-
 use crate::scalar::Real;
 
 pub(super) const LOW: usize = 3;
@@ -29,6 +27,8 @@ pub(super) struct Local<T> {
 pub(super) enum Action<T> {
     /// A matrix of one bit, rows first.
     One { target: usize, matrix: [Pair<T>; 4] },
+    /// A matrix of one bit, `off` where the bits of the mask have other values; the mask has one bit.
+    Choice { target: usize, on: [Pair<T>; 4], off: [Pair<T>; 4] },
     /// X.
     Flip { target: usize },
     /// Exchange of two bits.
@@ -40,41 +40,41 @@ pub(super) enum Action<T> {
 }
 
 #[inline(always)]
-fn fused<T: Real, const FMA: bool>(a: T, b: T, c: T) -> T {
+pub(super) fn fused<T: Real, const FMA: bool>(a: T, b: T, c: T) -> T {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// `acc + m z`.
 #[inline(always)]
-fn add_product<T: Real, const FMA: bool>(acc: Pair<T>, m: Pair<T>, z: Pair<T>) -> Pair<T> {
+pub(super) fn add_product<T: Real, const FMA: bool>(acc: Pair<T>, m: Pair<T>, z: Pair<T>) -> Pair<T> {
     let re = fused::<T, FMA>(-m.1, z.1, fused::<T, FMA>(m.0, z.0, acc.0));
     let im = fused::<T, FMA>(m.1, z.0, fused::<T, FMA>(m.0, z.1, acc.1));
     (re, im)
 }
 
 #[inline(always)]
-fn product<T: Real, const FMA: bool>(m: Pair<T>, z: Pair<T>) -> Pair<T> {
+pub(super) fn product<T: Real, const FMA: bool>(m: Pair<T>, z: Pair<T>) -> Pair<T> {
     (fused::<T, FMA>(-m.1, z.1, m.0 * z.0), fused::<T, FMA>(m.1, z.0, m.0 * z.1))
 }
 
 /// Where runs of amplitudes begin that have zeros at `fixed` bits, ascending.
-struct Runs<'a> {
+pub(super) struct Runs<'a> {
     fixed: &'a [usize],
-    run: usize,
-    count: usize,
+    pub run: usize,
+    pub count: usize,
     low: usize,
 }
 
 impl<'a> Runs<'a> {
     /// In a block of `length`; runs end at the lowest of the bits.
     #[inline(always)]
-    fn new(fixed: &'a [usize], length: usize) -> Self {
+    pub fn new(fixed: &'a [usize], length: usize) -> Self {
         let low = fixed.first().copied().unwrap_or(length.trailing_zeros() as usize);
         Runs { fixed, run: 1 << low, count: (length >> fixed.len()) >> low, low }
     }
 
     #[inline(always)]
-    fn start(&self, number: usize) -> usize {
+    pub fn start(&self, number: usize) -> usize {
         let mut index = number << self.low;
         for &bit in self.fixed {
             index = (index >> bit << (bit + 1)) | (index & ((1 << bit) - 1));
@@ -83,119 +83,44 @@ impl<'a> Runs<'a> {
     }
 }
 
-fn bits_of(mask: usize) -> impl Iterator<Item = usize> {
+pub(super) fn bits_of(mask: usize) -> impl Iterator<Item = usize> {
     (0..usize::BITS as usize).filter(move |bit| mask >> bit & 1 == 1)
 }
 
-/// Does a gate, by the fastest instructions that there are.
-pub(super) fn apply<T: Real>(re: &mut [T], im: &mut [T], gate: &Local<T>) {
-    #[cfg(target_arch = "x86_64")]
-    if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
-        #[target_feature(enable = "avx2,fma")]
-        fn wide<T: Real>(re: &mut [T], im: &mut [T], gate: &Local<T>) {
-            body::<T, true>(re, im, gate);
-        }
-        // SAFETY: the processor has what the function needs.
-        return unsafe { wide(re, im, gate) };
-    }
-    body::<T, false>(re, im, gate);
-}
-
-/// The sums `conj(bra_i) ket_j` over all that `bits` leave open, `[2^bits, 2^bits]`, the first bit most significant.
-pub(super) fn transition<T: Real>(ket: (&[T], &[T]), bra: (&[T], &[T]), bits: &[usize]) -> Vec<Complex64> {
-    if let &[bit] = bits
-        && ket.0.len() >= 2 * LANES
-    {
-        #[cfg(target_arch = "x86_64")]
-        if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
-            #[target_feature(enable = "avx2,fma")]
-            fn wide<T: Real>(ket: (&[T], &[T]), bra: (&[T], &[T]), bit: usize) -> [Complex64; 4] {
-                transition_of_one::<T, true>(ket, bra, bit)
+/// A function that runs `body::<T, FMA>` compiled for the widest vectors that the processor has.
+macro_rules! widest {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident($($argument:ident: $type:ty),*) $(-> $out:ty)? = $body:ident) => {
+        $(#[$doc])*
+        $vis fn $name<T: Real>($($argument: $type),*) $(-> $out)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                use std::is_x86_feature_detected as has;
+                if has!("avx512f") && has!("avx512dq") && has!("avx512bw") && has!("avx512vl") && has!("fma") {
+                    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+                    fn wide<T: Real>($($argument: $type),*) $(-> $out)? {
+                        $body::<T, true>($($argument),*)
+                    }
+                    // SAFETY: the processor has what the function needs.
+                    return unsafe { wide($($argument),*) };
+                }
+                if has!("avx2") && has!("fma") {
+                    #[target_feature(enable = "avx2,fma")]
+                    fn wide<T: Real>($($argument: $type),*) $(-> $out)? {
+                        $body::<T, true>($($argument),*)
+                    }
+                    // SAFETY: the processor has what the function needs.
+                    return unsafe { wide($($argument),*) };
+                }
             }
-            // SAFETY: the processor has what the function needs.
-            return unsafe { wide(ket, bra, bit) }.to_vec();
+            $body::<T, false>($($argument),*)
         }
-        return transition_of_one::<T, false>(ket, bra, bit).to_vec();
-    }
-    let dim = 1 << bits.len();
-    let mask = bits.iter().fold(0, |mask, bit| mask | 1 << bit);
-    let place = |row: usize| bits.iter().enumerate().map(|(i, bit)| (row >> (bits.len() - 1 - i) & 1) << bit).sum();
-    let offsets: Vec<usize> = (0..dim).map(place).collect();
-    let at = |part: (&[T], &[T]), i: usize| Complex64::new(Real::to_f64(part.0[i]), Real::to_f64(part.1[i]));
-    let mut sums = vec![Complex64::ZERO; dim * dim];
-    for index in (0..ket.0.len()).filter(|index| index & mask == 0) {
-        for row in 0..dim {
-            let left = at(bra, index | offsets[row]).conj();
-            for column in 0..dim {
-                sums[row * dim + column] += left * at(ket, index | offsets[column]);
-            }
-        }
-    }
-    sums
-}
-
-/// `conj(b) k` added to sums lane by lane.
-#[inline(always)]
-fn add_conj<T: Real, const FMA: bool>(
-    sum: &mut ([T; LANES], [T; LANES]),
-    b: ([T; LANES], [T; LANES]),
-    k: ([T; LANES], [T; LANES]),
-) {
-    for lane in 0..LANES {
-        let (br, bi, kr, ki) = (b.0[lane], b.1[lane], k.0[lane], k.1[lane]);
-        sum.0[lane] = fused::<T, FMA>(bi, ki, fused::<T, FMA>(br, kr, sum.0[lane]));
-        sum.1[lane] = fused::<T, FMA>(-bi, kr, fused::<T, FMA>(br, ki, sum.1[lane]));
-    }
-}
-
-#[inline(always)]
-fn lanes_at<T: Real>(part: (&[T], &[T]), at: usize) -> ([T; LANES], [T; LANES]) {
-    let (mut re, mut im) = ([T::zero(); LANES], [T::zero(); LANES]);
-    re.copy_from_slice(&part.0[at..at + LANES]);
-    im.copy_from_slice(&part.1[at..at + LANES]);
-    (re, im)
-}
-
-#[inline(always)]
-fn transition_of_one<T: Real, const FMA: bool>(ket: (&[T], &[T]), bra: (&[T], &[T]), bit: usize) -> [Complex64; 4] {
-    let zero = ([T::zero(); LANES], [T::zero(); LANES]);
-    let mut sums = [zero; 4];
-    let total = |sum: &([T; LANES], [T; LANES]), lanes: &dyn Fn(usize) -> bool| {
-        let pick = |part: &[T; LANES]| -> f64 {
-            part.iter().enumerate().filter(|(lane, _)| lanes(*lane)).map(|(_, x)| Real::to_f64(*x)).sum()
-        };
-        Complex64::new(pick(&sum.0), pick(&sum.1))
     };
-    if bit >= LOW {
-        let fixed = [bit];
-        let runs = Runs::new(&fixed, ket.0.len());
-        for number in 0..runs.count {
-            let start = runs.start(number);
-            for i in (start..start + runs.run).step_by(LANES) {
-                let j = i | 1 << bit;
-                let (k0, k1) = (lanes_at(ket, i), lanes_at(ket, j));
-                let (b0, b1) = (lanes_at(bra, i), lanes_at(bra, j));
-                add_conj::<T, FMA>(&mut sums[0], b0, k0);
-                add_conj::<T, FMA>(&mut sums[1], b0, k1);
-                add_conj::<T, FMA>(&mut sums[2], b1, k0);
-                add_conj::<T, FMA>(&mut sums[3], b1, k1);
-            }
-        }
-        return sums.map(|sum| total(&sum, &|_| true));
-    }
-    let step = 1 << bit;
-    for i in (0..ket.0.len()).step_by(LANES) {
-        let (k, b) = (lanes_at(ket, i), lanes_at(bra, i));
-        let mut other = k;
-        for lane in 0..LANES {
-            (other.0[lane], other.1[lane]) = (k.0[lane ^ step], k.1[lane ^ step]);
-        }
-        add_conj::<T, FMA>(&mut sums[0], b, k);
-        add_conj::<T, FMA>(&mut sums[1], b, other);
-    }
-    let set = |lane: usize| lane & step != 0;
-    let clear = |lane: usize| lane & step == 0;
-    [total(&sums[0], &clear), total(&sums[1], &clear), total(&sums[1], &set), total(&sums[0], &set)]
+}
+pub(super) use widest;
+
+widest! {
+    /// Does a gate.
+    pub(super) fn apply(re: &mut [T], im: &mut [T], gate: &Local<T>) = body
 }
 
 #[inline(always)]
@@ -205,23 +130,31 @@ fn body<T: Real, const FMA: bool>(re: &mut [T], im: &mut [T], gate: &Local<T>) {
         Action::One { target, matrix } if short => {
             dense::<T, FMA, 1>(re, im, gate, &[*target], matrix);
         }
-        Action::One { target, matrix } if *target < LOW => {
-            paired_lanes::<T, FMA>(re, im, gate, *target, matrix);
+        Action::One { target, matrix } => one::<T, FMA>(re, im, gate, *target, matrix, None),
+        Action::Choice { target, on, off } => {
+            // Low controls tell lanes of the same vector apart; others tell where the one matrix acts and where the other.
+            if !short && gate.mask < LANES {
+                one::<T, FMA>(re, im, gate, *target, on, Some(off));
+                return;
+            }
+            for (value, matrix) in [(gate.value, on), (gate.value ^ gate.mask, off)] {
+                let half = Local { mask: gate.mask, value, action: Action::One { target: *target, matrix: *matrix } };
+                if short {
+                    dense::<T, FMA, 1>(re, im, &half, &[*target], matrix);
+                } else {
+                    one::<T, FMA>(re, im, &half, *target, matrix, None);
+                }
+            }
         }
-        Action::One { target, matrix } => paired_blocks::<T, FMA>(re, im, gate, *target, matrix),
         Action::Flip { target } => {
             let bits = gate.mask | 1 << target;
             if short || bits & (LANES - 1) != 0 {
-                let (zero, one) = ((T::zero(), T::zero()), (T::one(), T::zero()));
-                let action = Action::One { target: *target, matrix: [zero, one, one, zero] };
+                let (zero, unit) = ((T::zero(), T::zero()), (T::one(), T::zero()));
+                let matrix = [zero, unit, unit, zero];
                 if short {
-                    dense::<T, FMA, 1>(re, im, gate, &[*target], &[zero, one, one, zero]);
-                } else if let Action::One { matrix, .. } = &action {
-                    if *target < LOW {
-                        paired_lanes::<T, FMA>(re, im, gate, *target, matrix);
-                    } else {
-                        paired_blocks::<T, FMA>(re, im, gate, *target, matrix);
-                    }
+                    dense::<T, FMA, 1>(re, im, gate, &[*target], &matrix);
+                } else {
+                    one::<T, FMA>(re, im, gate, *target, &matrix, None);
                 }
             } else {
                 exchange(re, im, gate, 0, 1 << target, bits);
@@ -258,9 +191,30 @@ fn exchange<T: Real>(re: &mut [T], im: &mut [T], gate: &Local<T>, first: usize, 
 
 /// Whether a lane has the low control bits.
 #[inline(always)]
-fn lane_acts<T>(gate: &Local<T>, lane: usize) -> bool {
+pub(super) fn lane_acts<T>(gate: &Local<T>, lane: usize) -> bool {
     let low = gate.mask & (LANES - 1);
     lane & low == gate.value & low
+}
+
+/// A matrix of one bit; `off` in lanes that do not have the low control bits, which are left alone without one.
+#[inline(always)]
+fn one<T: Real, const FMA: bool>(
+    re: &mut [T],
+    im: &mut [T],
+    gate: &Local<T>,
+    target: usize,
+    on: &[Pair<T>; 4],
+    off: Option<&[Pair<T>; 4]>,
+) {
+    let (zero, unit) = ((T::zero(), T::zero()), (T::one(), T::zero()));
+    let identity = [unit, zero, zero, unit];
+    let off = off.unwrap_or(&identity);
+    match target {
+        0 => lanes::<T, FMA, 1>(re, im, gate, on, off),
+        1 => lanes::<T, FMA, 2>(re, im, gate, on, off),
+        2 => lanes::<T, FMA, 4>(re, im, gate, on, off),
+        _ => paired_blocks::<T, FMA>(re, im, gate, target, on, off),
+    }
 }
 
 /// One bit at `target >= LOW`.
@@ -271,13 +225,13 @@ fn paired_blocks<T: Real, const FMA: bool>(
     gate: &Local<T>,
     target: usize,
     matrix: &[Pair<T>; 4],
+    off: &[Pair<T>; 4],
 ) {
-    let (zero, one) = ((T::zero(), T::zero()), (T::one(), T::zero()));
-    let identity = [one, zero, zero, one];
+    let zero = (T::zero(), T::zero());
     let uniform = gate.mask & (LANES - 1) == 0;
     let mut m = [[zero; LANES]; 4];
     for lane in 0..LANES {
-        let from = if lane_acts(gate, lane) { matrix } else { &identity };
+        let from = if lane_acts(gate, lane) { matrix } else { off };
         m.iter_mut().zip(from).for_each(|(row, element)| row[lane] = *element);
     }
     let high = (gate.mask | 1 << target) & !(LANES - 1);
@@ -311,38 +265,17 @@ fn paired_blocks<T: Real, const FMA: bool>(
     }
 }
 
-/// One bit at `target < LOW`.
-#[inline(always)]
-fn paired_lanes<T: Real, const FMA: bool>(
-    re: &mut [T],
-    im: &mut [T],
-    gate: &Local<T>,
-    target: usize,
-    matrix: &[Pair<T>; 4],
-) {
-    match target {
-        0 => lanes::<T, FMA, 1>(re, im, gate, matrix),
-        1 => lanes::<T, FMA, 2>(re, im, gate, matrix),
-        _ => lanes::<T, FMA, 4>(re, im, gate, matrix),
-    }
-}
-
+/// One bit at a target below [`LOW`], whose mask is `BIT`.
 #[inline(always)]
 fn lanes<T: Real, const FMA: bool, const BIT: usize>(
     re: &mut [T],
     im: &mut [T],
     gate: &Local<T>,
-    matrix: &[Pair<T>; 4],
+    on: &[Pair<T>; 4],
+    off: &[Pair<T>; 4],
 ) {
     let zero = T::zero();
-    // What a lane keeps of itself, and what it takes of its partner.
-    let (mut own_re, mut own_im) = ([T::one(); LANES], [zero; LANES]);
-    let (mut other_re, mut other_im) = ([zero; LANES], [zero; LANES]);
-    for lane in (0..LANES).filter(|&lane| lane_acts(gate, lane)) {
-        let row = usize::from(lane & BIT != 0);
-        (own_re[lane], own_im[lane]) = matrix[3 * row];
-        (other_re[lane], other_im[lane]) = matrix[1 + row];
-    }
+    let [own, other] = lane_elements::<T, BIT>(gate, on, off);
     let fixed: Vec<usize> = bits_of(gate.mask & !(LANES - 1)).collect();
     let runs = Runs::new(&fixed, re.len());
     let value = gate.value & !(LANES - 1);
@@ -357,13 +290,27 @@ fn lanes<T: Real, const FMA: bool, const BIT: usize>(
             }
             let (mut tr, mut ti) = ([zero; LANES], [zero; LANES]);
             for lane in 0..LANES {
-                let own = product::<T, FMA>((own_re[lane], own_im[lane]), (re[lane], im[lane]));
-                (tr[lane], ti[lane]) =
-                    add_product::<T, FMA>(own, (other_re[lane], other_im[lane]), (sr[lane], si[lane]));
+                let kept = product::<T, FMA>(own[lane], (re[lane], im[lane]));
+                (tr[lane], ti[lane]) = add_product::<T, FMA>(kept, other[lane], (sr[lane], si[lane]));
             }
             (*re, *im) = (tr, ti);
         }
     }
+}
+
+/// What a lane keeps of itself, and what it takes of its partner across `BIT`.
+#[inline(always)]
+pub(super) fn lane_elements<T: Real, const BIT: usize>(
+    gate: &Local<T>,
+    on: &[Pair<T>; 4],
+    off: &[Pair<T>; 4],
+) -> [[Pair<T>; LANES]; 2] {
+    let (mut own, mut other) = ([(T::zero(), T::zero()); LANES], [(T::zero(), T::zero()); LANES]);
+    for lane in 0..LANES {
+        let (matrix, row) = (if lane_acts(gate, lane) { on } else { off }, usize::from(lane & BIT != 0));
+        (own[lane], other[lane]) = (matrix[3 * row], matrix[1 + row]);
+    }
+    [own, other]
 }
 
 /// Factors by bits; there are no further controls, these are among the targets.

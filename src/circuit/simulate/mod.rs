@@ -2,6 +2,7 @@
 
 mod adjoint;
 mod auto;
+mod backward;
 mod clifford;
 mod compile;
 mod contract;
@@ -13,6 +14,7 @@ mod operator;
 mod program;
 mod purified;
 mod register;
+mod reversed;
 mod shift;
 mod stage;
 mod state;
