@@ -128,7 +128,10 @@ impl Settings {
             MethodName::Statevector => Box::new(Statevector::<T>::new()),
             MethodName::Mps => {
                 let mps = MpsSimulator::<T>::new();
-                Box::new(self.max_bond.map_or(mps, |bond| mps.max_bond(bond)))
+                Box::new(match self.max_bond {
+                    Some(bond) => mps.max_bond(bond),
+                    None => mps,
+                })
             }
             MethodName::Contract => Box::new(ContractSimulator::<T>::new()),
             MethodName::Clifford => Box::new(CliffordSimulator::new()),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ansatz::Seed;
 use ansatz::circuit::{
-    Channel, Circuit, CliffordSimulator, DensityMatrix, Matrix, Method, MpsSimulator, Noise, Parameter,
+    Channel, Circuit, CliffordSimulator, DensityMatrix, Matrix, Method, MpsSimulator, Noise, Parameter, PauliSum,
     PurifiedSimulator, Simulator, Statevector, Task, choose,
 };
 use num_complex::Complex64;
@@ -183,6 +183,29 @@ fn the_engine_is_picked_by_cost() {
     let mut few = Circuit::new(3).unwrap();
     few.h(0).unwrap().channel(&Arc::new(Channel::bit_flip(0.1).unwrap()), &[0]).unwrap();
     assert_eq!(pick(&few, Task::Expectation).method, Method::Density);
+}
+
+#[test]
+fn what_was_tried_for_the_choice_is_used_for_that_circuit_alone() {
+    let chain = |angle: f64| {
+        let mut circuit = Circuit::new(30).unwrap();
+        (1..30).for_each(|q| drop(circuit.ry(angle, q - 1).unwrap().cx(q - 1, q).map(|_| ())));
+        circuit
+    };
+    let (circuit, other) = (chain(0.3), chain(0.4));
+    let choice = choose::<f64>(&circuit, Task::Shots(100)).unwrap();
+    assert_eq!(choice.method, Method::Mps);
+    let (tried, fresh) = (choice.simulator, MpsSimulator::<f64>::new());
+    let observable: PauliSum = "Z3 Z17 + X20".parse().unwrap();
+    for circuit in [&circuit, &other] {
+        assert_eq!(tried.counts(circuit, 100, Seed(1)).unwrap().0, fresh.counts(circuit, 100, Seed(1)).unwrap().0);
+        let value = |simulator: &dyn Simulator| simulator.expectation(circuit, &observable).unwrap();
+        assert!((value(tried.as_ref()) - value(&fresh)).abs() < 1e-12);
+    }
+    assert_ne!(
+        tried.expectation(&circuit, &observable).unwrap().to_bits(),
+        tried.expectation(&other, &observable).unwrap().to_bits()
+    );
 }
 
 /// Gates of one and two qubits near and far, and channels of both kinds, ends exchanged too.

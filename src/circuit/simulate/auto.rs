@@ -12,7 +12,7 @@ use super::state::State;
 use super::statevector::Statevector;
 use super::{Method, Simulator};
 use crate::circuit::circuit::Circuit;
-use crate::circuit::instruction::{Instruction, Operation};
+use crate::circuit::instruction::Operation;
 use crate::error::{Error, Result};
 use crate::scalar::{Real, Scalar};
 
@@ -52,7 +52,7 @@ const TRIAL: f64 = 0.4;
 ///
 /// Clifford circuits go to the tableau. Of the others, the cost of the statevector is known beforehand, that of a matrix
 /// product state is found out by running it for at most a share of the statevector's time, so a wrong turn costs no more than
-/// that share. What neither can do goes to exact contraction. Expectations under noise go to the density
+/// that share; a right one is not run again. What neither can do goes to exact contraction. Expectations under noise go to the density
 /// matrix, of more than 12 qubits to a locally purified chain.
 ///
 /// ```
@@ -110,14 +110,8 @@ where
         return made(Box::new(Statevector::<T>::new()), format!("a statevector takes {seconds:.1e} s"), Some(seconds));
     }
     let limit = statevector.map_or(LONG, |s| TRIAL * s / runs);
-    // The gates alone: what comes in between differs from shot to shot.
-    let mut plain = circuit.emptied();
-    for instruction in circuit.instructions() {
-        if let Operation::Gate { .. } = instruction.operation {
-            plain.push(Instruction { condition: None, ..instruction.clone() })?;
-        }
-    }
-    let trial = MpsSimulator::<T>::new().trial(&plain, limit);
+    let mut mps = MpsSimulator::<T>::new();
+    let trial = mps.trial(circuit, limit);
     let in_words = statevector.map_or_else(
         || format!("a statevector of {n} qubits does not fit into memory"),
         |s| format!("a statevector takes about {s:.1e} s"),
@@ -127,7 +121,7 @@ where
         let seconds = runs * seconds + shots as f64 * parameters as f64 * 2e-9;
         if statevector.is_none_or(|s| seconds < s) {
             let why = format!("a matrix product state takes about {seconds:.1e} s, {in_words}");
-            return made(Box::<MpsSimulator<T>>::default(), why, Some(seconds));
+            return made(Box::new(mps), why, Some(seconds));
         }
     }
     let why = format!("{in_words}, and a matrix product state longer");

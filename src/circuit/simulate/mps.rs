@@ -1,6 +1,6 @@
 //! Simulation by a matrix product state.
 
-use std::marker::PhantomData;
+use std::sync::Arc;
 
 use ndarray::Array2;
 use num_complex::{Complex, Complex64};
@@ -8,7 +8,7 @@ use rand::RngExt;
 
 use super::fuse::{Fused, fuse};
 use super::operator::operator;
-use super::program::Program;
+use super::program::{Program, Step};
 use super::register::{Register, Shooter};
 use super::{Method, Sampler, Simulator, check_bits, check_marginal};
 use crate::chain::{Mpo, Mps, OpSum, Toward};
@@ -32,10 +32,23 @@ const MAX_BOND: usize = 1 << 14;
 /// Gates of one qubit go into those of two, gates on neighbours are one cut, any other gate is a matrix product operator
 /// between its outermost qubits. Every cut is the best one at its bond; the shares that they keep multiply up to an
 /// estimate of the fidelity `|<exact|found>|^2` (Zhou, Stoudenmire and Waintal, PRX 10, 041038).
-#[derive(Debug, Clone, Copy)]
-pub struct MpsSimulator<T> {
+#[derive(Debug, Clone)]
+pub struct MpsSimulator<T>
+where
+    Complex<T>: Scalar,
+{
     truncation: Truncation,
-    precision: PhantomData<T>,
+    found: Option<Arc<Found<T>>>,
+}
+
+/// The state that a trial has found for a circuit.
+#[derive(Debug)]
+struct Found<T>
+where
+    Complex<T>: Scalar,
+{
+    circuit: Circuit,
+    chain: Chain<T>,
 }
 
 /// What a matrix product state came to at the end of a circuit.
@@ -52,32 +65,38 @@ where
     pub max_bond: usize,
 }
 
-impl<T: Real> Default for MpsSimulator<T> {
+impl<T: Real> Default for MpsSimulator<T>
+where
+    Complex<T>: Scalar,
+{
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T: Real> MpsSimulator<T> {
+impl<T: Real> MpsSimulator<T>
+where
+    Complex<T>: Scalar,
+{
     /// Without limit: only singular values that are rounding (below 1e-13 of the largest, 1e-6 in single precision) are
     /// dropped.
     #[must_use]
     pub fn new() -> Self {
         let rounding = if size_of::<T>() == 4 { 1e-6 } else { 1e-13 };
-        MpsSimulator { truncation: Truncation::none().cutoff(rounding), precision: PhantomData }
+        MpsSimulator { truncation: Truncation::none().cutoff(rounding), found: None }
     }
 
     /// With bonds of at most `max_bond`.
     #[must_use]
     pub fn max_bond(mut self, max_bond: usize) -> Self {
-        self.truncation = self.truncation.max_bond(max_bond);
+        (self.truncation, self.found) = (self.truncation.max_bond(max_bond), None);
         self
     }
 
     /// Cut in this way after each gate.
     #[must_use]
     pub fn truncation(mut self, truncation: Truncation) -> Self {
-        self.truncation = truncation;
+        (self.truncation, self.found) = (truncation, None);
         self
     }
 }
@@ -92,7 +111,10 @@ where
     /// [`Error::Circuit`] for a symbol without a value, and if the circuit has noise, measures, resets or has conditions
     /// before its end; [`Error::Setting`] for an impossible truncation; [`Error::Room`] beyond bonds of 16384.
     pub fn run(&self, circuit: &Circuit) -> Result<MpsRun<T>> {
-        self.run_watched(circuit, usize::MAX, |_, _| Ok(()))
+        match self.found.as_deref().filter(|found| found.circuit == *circuit) {
+            Some(found) => found.chain.clone().finished(),
+            None => self.run_watched(circuit, usize::MAX, |_, _| Ok(())),
+        }
     }
 
     /// As [`run`](Self::run); `watch` is told the number of instructions done and the state, after every `every` of them
@@ -136,22 +158,26 @@ where
             }
         }
         watch(circuit.instructions().len(), &mut state.state)?;
-        state.state.move_centre(0)?;
-        state.state.normalise()?;
-        if state.fidelity < LOW {
-            tracing::warn!(fidelity = state.fidelity, max_bond = state.largest, "the state was cut");
-        }
-        Ok(MpsRun { state: state.state, fidelity_estimate: state.fidelity, max_bond: state.largest })
+        state.finished()
     }
 
     /// Runs the gates of a circuit as long as the estimated seconds stay below `limit`: the estimate, and the number of
-    /// elements at the end.
-    pub(super) fn trial(&self, circuit: &Circuit, limit: f64) -> Result<(f64, usize)> {
-        let mut state = self.start(circuit)?;
+    /// elements at the end. What was found is kept for the circuit if it ends there.
+    pub(super) fn trial(&mut self, circuit: &Circuit, limit: f64) -> Result<(f64, usize)> {
+        let mut chain = self.start(circuit)?;
         let program = Program::new(circuit, |gates| fuse(gates, circuit.num_qubits()))?;
-        state.limit = limit;
-        state.apply(&program.first)?;
-        Ok((state.work, state.state.parameters()))
+        chain.limit = limit;
+        chain.apply(&program.first)?;
+        for (_, step) in &program.rest {
+            // What comes in between differs from shot to shot; the gates alone tell how it will go.
+            if let Step::Gates(gates) = step {
+                chain.apply(gates)?;
+            }
+        }
+        let tried = (chain.work, chain.state.parameters());
+        chain.limit = f64::INFINITY;
+        self.found = program.rest.is_empty().then(|| Arc::new(Found { circuit: circuit.clone(), chain }));
+        Ok(tried)
     }
 
     fn start(&self, circuit: &Circuit) -> Result<Chain<T>> {
@@ -178,8 +204,10 @@ where
 
     fn sampler(&self, circuit: &Circuit, seed: Seed) -> Result<Box<dyn Sampler>> {
         let program = Program::new(circuit, |gates| fuse(gates, circuit.num_qubits()))?;
-        let shooter = Shooter::new(self.start(circuit)?, program, seed)?;
-        Ok(Box::new(shooter))
+        Ok(match self.found.as_deref().filter(|found| found.circuit == *circuit) {
+            Some(found) => Box::new(Shooter::after(found.chain.clone(), program, seed)?),
+            None => Box::new(Shooter::new(self.start(circuit)?, program, seed)?),
+        })
     }
 
     fn amplitude(&self, circuit: &Circuit, bits: &[u8]) -> Result<LogScaled<Complex64>> {
@@ -302,6 +330,15 @@ where
             Fused::Controlled { .. } => self.long(gate)?,
         }
         Ok(())
+    }
+
+    /// Of norm 1, with the centre at the first site.
+    fn finished(mut self) -> Result<MpsRun<T>> {
+        self.ready()?;
+        if self.fidelity < LOW {
+            tracing::warn!(fidelity = self.fidelity, max_bond = self.largest, "the state was cut");
+        }
+        Ok(MpsRun { state: self.state, fidelity_estimate: self.fidelity, max_bond: self.largest })
     }
 
     fn long(&mut self, gate: &Fused) -> Result<()> {

@@ -97,6 +97,11 @@ impl<R: Register> Shooter<R> {
     /// `start` is the state before the first gates.
     pub(super) fn new(mut start: R, program: Program<R::Gates>, seed: Seed) -> Result<Self> {
         start.apply(&program.first)?;
+        Self::after(start, program, seed)
+    }
+
+    /// `start` is the state after the first gates.
+    pub(super) fn after(mut start: R, program: Program<R::Gates>, seed: Seed) -> Result<Self> {
         if program.rest.is_empty() {
             start.ready()?;
         }

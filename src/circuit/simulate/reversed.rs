@@ -109,8 +109,8 @@ fn total<T: Real>(sums: &Sums<T>, target: usize, of: impl Fn(usize) -> bool) -> 
         let of = &of;
         move |lane: usize| of(lane) && lane >> target & 1 == bit
     });
-    let y = added(&sums[1], &set) - added(&sums[1], &clear);
-    [added(&sums[0], &of), y, added(&sums[2], &clear), added(&sums[2], &set)]
+    let y = added(&sums[1], set) - added(&sums[1], clear);
+    [added(&sums[0], &of), y, added(&sums[2], clear), added(&sums[2], set)]
 }
 
 #[inline(always)]
