@@ -20,6 +20,11 @@ pub struct Parameter {
     constant: f64,
 }
 
+/// That a symbol stands where a number is needed.
+pub(super) fn without_value(name: &str) -> Error {
+    Error::Circuit { what: format!("parameter {name} has no value; give one (Circuit::bind, --bind {name}=0.5)") }
+}
+
 impl Parameter {
     /// A symbol, to be bound later ([`super::Circuit::bind`]).
     #[must_use]
@@ -65,7 +70,7 @@ impl Parameter {
     /// [`Error::Circuit`] that names a symbol without a value, [`Error::NotFinite`].
     pub fn number(&self) -> Result<f64> {
         if let Some(name) = self.terms.keys().next() {
-            return Err(Error::Circuit { what: format!("parameter {name} has no value; bind it first") });
+            return Err(without_value(name));
         }
         if !self.constant.is_finite() {
             return Err(Error::NotFinite { what: "parameter of a gate".into() });

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::circuit::{Circuit, MAX_INSTRUCTIONS};
 use super::instruction::{Condition, Instruction, Operation};
+use super::parameter::without_value;
 use crate::error::{Error, Result};
 
 impl Circuit {
@@ -124,7 +125,7 @@ impl Circuit {
         }
         let values: BTreeMap<String, f64> = values.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
         if let Some(name) = symbols.iter().find(|name| !values.contains_key(*name)) {
-            return Err(Error::Circuit { what: format!("parameter {name} has no value; give one") });
+            return Err(without_value(name));
         }
         Ok((symbols, values))
     }

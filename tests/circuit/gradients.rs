@@ -2,8 +2,8 @@
 
 use ansatz::Seed;
 use ansatz::circuit::{
-    Circuit, ContractSimulator, GATES, Gate, Parameter, PauliSum, Simulator, Statevector, expectation_from_shots,
-    parameter_shift,
+    Circuit, ContractSimulator, GATES, Gate, MpsSimulator, Parameter, PauliSum, Simulator, Statevector,
+    expectation_from_shots, parameter_shift,
 };
 use rand::RngExt;
 
@@ -32,7 +32,7 @@ fn parametrised(qubits: usize, gates: usize, seed: u64) -> (Circuit, Vec<(&'stat
 }
 
 #[test]
-fn three_ways_to_a_gradient_agree_with_finite_differences() {
+fn four_ways_to_a_gradient_agree_with_finite_differences() {
     let exact = Statevector::<f64>::new();
     for (qubits, seed) in [(1, 1), (2, 2), (4, 3), (5, 4)] {
         let (circuit, values) = parametrised(qubits, 24, seed);
@@ -41,6 +41,7 @@ fn three_ways_to_a_gradient_agree_with_finite_differences() {
         let adjoint = exact.gradient(&circuit, &values, &observable).unwrap();
         let shift = parameter_shift(&circuit, &values, |c| exact.expectation(c, &observable)).unwrap();
         let network = ContractSimulator::<f64>::new().gradient(&circuit, &values, &observable).unwrap();
+        let chain = MpsSimulator::<f64>::new().gradient(&circuit, &values, &observable).unwrap();
         for (i, (name, value)) in values.iter().enumerate() {
             assert_eq!(adjoint.symbols[i], *name);
             let at = |shift: f64| {
@@ -52,8 +53,9 @@ fn three_ways_to_a_gradient_agree_with_finite_differences() {
             assert!((adjoint.derivatives[i] - expected).abs() < 1e-7, "{qubits} {name}");
             assert!((adjoint.derivatives[i] - shift.derivatives[i]).abs() < 1e-10, "{qubits} {name}: shift");
             assert!((adjoint.derivatives[i] - network.derivatives[i]).abs() < 1e-10, "{qubits} {name}: network");
+            assert!((adjoint.derivatives[i] - chain.derivatives[i]).abs() < 1e-10, "{qubits} {name}: chain");
         }
-        assert!((adjoint.value - shift.value).abs() < 1e-12 && (adjoint.value - network.value).abs() < 1e-12);
+        assert!([shift, network, chain].iter().all(|other| (adjoint.value - other.value).abs() < 1e-12));
     }
 }
 
@@ -85,6 +87,44 @@ fn a_gradient_over_many_blocks_and_of_probabilities() {
     assert!((gradient.derivatives[1] - (at(1e-5) - at(-1e-5)) / 2e-5).abs() < 1e-7);
     let error = exact.gradient(&circuit, &values[..1], &observable).unwrap_err();
     assert!(error.to_string().contains("on qubit 15") || error.to_string().contains("no value"), "{error}");
+}
+
+#[test]
+fn a_long_chain_has_the_gradient_of_its_light_cone() {
+    // Two layers of a brick: an observable in the middle depends on 4 qubits, which a short circuit has too.
+    let bricks = |qubits: usize, first: usize| {
+        let mut circuit = Circuit::new(qubits).unwrap();
+        for layer in 0..2 {
+            for q in 0..qubits {
+                let name = format!("t{layer}_{}", q + first);
+                circuit.ry(Parameter::symbol(&name), q).unwrap();
+            }
+            (layer..qubits - 1).step_by(2).for_each(|q| drop(circuit.cz(q, q + 1).map(|_| ())));
+        }
+        circuit
+    };
+    let angle = |name: &str| name.bytes().fold(0.0, |x, b| (7.3 * x + f64::from(b)).sin());
+    let gradient = |circuit: &Circuit, observable: &str, chain: bool| {
+        let symbols = circuit.symbols();
+        let values: Vec<(&str, f64)> = symbols.iter().map(|s| (s.as_str(), angle(s))).collect();
+        let observable = observable.parse().unwrap();
+        match chain {
+            true => MpsSimulator::<f64>::new().gradient(circuit, &values, &observable).unwrap(),
+            false => Statevector::<f64>::new().gradient(circuit, &values, &observable).unwrap(),
+        }
+    };
+    let (long, short) = (bricks(120, 0), bricks(8, 60));
+    let (found, expected) = (gradient(&long, "X63 + 0.5*Z64", true), gradient(&short, "X3 + 0.5*Z4", false));
+    assert!((found.value - expected.value).abs() < 1e-12);
+    for (name, derivative) in found.symbols.iter().zip(&found.derivatives) {
+        let place = expected.symbols.iter().position(|s| s == name);
+        assert!((derivative - place.map_or(0.0, |i| expected.derivatives[i])).abs() < 1e-12, "{name}");
+    }
+    // An observable that leaves nothing of the state.
+    let mut still = Circuit::new(3).unwrap();
+    still.rx(Parameter::symbol("a"), 0).unwrap();
+    let none = MpsSimulator::<f64>::new().gradient(&still, &[("a", 0.4)], &"1 - Z2".parse().unwrap()).unwrap();
+    assert!(none.value.abs() < 1e-14 && none.derivatives[0].abs() < 1e-14);
 }
 
 #[test]

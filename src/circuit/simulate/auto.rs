@@ -13,7 +13,8 @@ use super::statevector::Statevector;
 use super::{Method, Simulator};
 use crate::circuit::circuit::Circuit;
 use crate::circuit::instruction::Operation;
-use crate::error::{Error, Result};
+use crate::circuit::parameter::without_value;
+use crate::error::Result;
 use crate::scalar::{Real, Scalar};
 
 /// What is wanted of a circuit.
@@ -68,13 +69,13 @@ const TRIAL: f64 = 0.4;
 /// ```
 ///
 /// # Errors
-/// [`Error::Circuit`] for a symbol without a value.
+/// [`crate::Error::Circuit`] for a symbol without a value.
 pub fn choose<T: Real>(circuit: &Circuit, task: Task) -> Result<Choice>
 where
     Complex<T>: Scalar<Real = T>,
 {
     if let Some(symbol) = circuit.symbols().into_iter().next() {
-        return Err(Error::Circuit { what: format!("parameter {symbol} has no value; bind it first") });
+        return Err(without_value(&symbol));
     }
     let (n, shots) = (circuit.num_qubits(), if let Task::Shots(shots) = task { shots } else { 0 });
     let noisy = circuit.instructions().iter().any(|i| matches!(i.operation, Operation::Channel { .. }));

@@ -28,7 +28,7 @@ pub(super) enum Read {
 }
 
 /// A matrix with its derivatives.
-type Moving = (Matrix, Vec<(Chain, Matrix)>);
+pub(super) type Moving = (Matrix, Vec<(Chain, Matrix)>);
 
 /// Gates, what undoes them, and what is read off before.
 #[derive(Default)]
@@ -40,7 +40,7 @@ pub(super) struct Backward {
 }
 
 /// `U V` of two matrices with derivatives.
-fn product((u, by_u): Moving, (v, by_v): &Moving) -> Result<Moving> {
+pub(super) fn product((u, by_u): Moving, (v, by_v): &Moving) -> Result<Moving> {
     let mut by = Vec::with_capacity(by_u.len() + by_v.len());
     for (chain, d) in by_v {
         by.push((chain.clone(), u.times(d)?));

@@ -10,6 +10,7 @@ mod density;
 mod fuse;
 mod kernel;
 mod mps;
+mod mps_adjoint;
 mod operator;
 mod program;
 mod purified;

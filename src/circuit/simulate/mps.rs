@@ -186,11 +186,18 @@ where
             return Err(Error::Empty { what: "circuit (no qubits)".into() });
         }
         let zero = vec![Complex::<T>::from_f64(1.0), Complex::<T>::from_f64(0.0)];
-        let state = Mps::product(&vec![zero; circuit.num_qubits()])?;
-        let mut chain =
-            Chain { state, truncation: self.truncation, fidelity: 1.0, largest: 1, work: 0.0, limit: f64::INFINITY };
-        chain.state.move_centre(0)?;
-        Ok(chain)
+        let mut state = Mps::product(&vec![zero; circuit.num_qubits()])?;
+        state.move_centre(0)?;
+        Ok(self.chain(state))
+    }
+
+    /// A state that gates are to be applied to.
+    pub(super) fn chain(&self, state: Mps<Complex<T>>) -> Chain<T> {
+        Chain { state, truncation: self.truncation, fidelity: 1.0, largest: 1, work: 0.0, limit: f64::INFINITY }
+    }
+
+    pub(super) fn cuts(&self) -> &Truncation {
+        &self.truncation
     }
 }
 
@@ -222,16 +229,7 @@ where
         if observable.terms().next().is_none() {
             return Ok(0.0);
         }
-        let mut sum = OpSum::new(&state.dims());
-        for (string, factor) in observable.terms() {
-            if string.is_empty() {
-                sum.add_constant(factor)?;
-            } else {
-                let word: Vec<_> = string.iter().map(|(&q, p)| (p.name(), q)).collect();
-                sum.add(factor, word)?;
-            }
-        }
-        let operator: Mpo<Complex<T>> = sum.to_mpo()?;
+        let operator: Mpo<Complex<T>> = mpo(observable, &state.dims())?;
         Ok(operator.expectation(&state)?.re().to_f64())
     }
 
@@ -243,6 +241,20 @@ where
     fn fidelity_estimate(&self, circuit: &Circuit) -> Result<f64> {
         Ok(self.run(circuit)?.fidelity_estimate)
     }
+}
+
+/// An observable that has terms as an operator.
+pub(super) fn mpo<T: Scalar>(observable: &PauliSum, dims: &[usize]) -> Result<Mpo<T>> {
+    let mut sum = OpSum::new(dims);
+    for (string, factor) in observable.terms() {
+        if string.is_empty() {
+            sum.add_constant(factor)?;
+        } else {
+            let word: Vec<_> = string.iter().map(|(&q, p)| (p.name(), q)).collect();
+            sum.add(factor, word)?;
+        }
+    }
+    sum.to_mpo()
 }
 
 /// Outcomes of some sites, the first one given most significant.
@@ -282,11 +294,11 @@ fn marginal<T: Scalar>(mut state: Mps<T>, qubits: &[usize]) -> Result<Vec<f64>> 
 
 /// A state on its way.
 #[derive(Debug, Clone)]
-struct Chain<T>
+pub(super) struct Chain<T>
 where
     Complex<T>: Scalar,
 {
-    state: Mps<Complex<T>>,
+    pub state: Mps<Complex<T>>,
     truncation: Truncation,
     fidelity: f64,
     largest: usize,
@@ -311,7 +323,7 @@ where
     Complex<T>: Scalar<Real = T>,
 {
     /// A gate; `next` is the first site of what comes after it, towards which the centre moves.
-    fn gate(&mut self, gate: &Fused, next: Option<usize>) -> Result<()> {
+    pub(super) fn gate(&mut self, gate: &Fused, next: Option<usize>) -> Result<()> {
         match gate {
             Fused::Whole { qubits, matrix } => match qubits[..] {
                 [] => self
