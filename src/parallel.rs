@@ -15,8 +15,6 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
-
 /// How long a thread of a team looks for work before it goes to sleep.
 const PATIENCE: Duration = Duration::from_micros(200);
 
@@ -216,34 +214,54 @@ pub(crate) fn each<T: Send>(tasks: Vec<T>, work: impl Fn(T) + Sync) {
 
 /// Does every task, over the threads that are there; each thread has a scratch of its own.
 pub(crate) fn each_with<T: Send, S>(tasks: Vec<T>, make: impl Fn() -> S + Sync, work: impl Fn(&mut S, T) + Sync) {
-    let alone = |tasks: Vec<T>| {
+    let Some(among) = Among::of(tasks.len()) else {
         let mut scratch = make();
         tasks.into_iter().for_each(|task| work(&mut scratch, task));
+        return;
     };
-    if tasks.len() < 2 {
-        return alone(tasks);
+    let slots: Vec<Mutex<Option<T>>> = tasks.into_iter().map(|task| Mutex::new(Some(task))).collect();
+    let next = AtomicUsize::new(0);
+    among.run(slots.len(), &|| {
+        let mut scratch = None;
+        while let Some(slot) = slots.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // No one else takes this slot; the lock says so to the compiler.
+            let task = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(task) = task {
+                work(scratch.get_or_insert_with(&make), task);
+            }
+        }
+    });
+}
+
+/// Who shares tasks. What depends on no type of a task is here, so that it is compiled once.
+enum Among {
+    Pool,
+    Team(*const Team),
+}
+
+impl Among {
+    /// Of so many tasks; none if the current thread does them.
+    fn of(tasks: usize) -> Option<Self> {
+        match STANDING.get() {
+            _ if tasks < 2 => None,
+            Standing::AtWork => None,
+            // To enter a pool costs microseconds, and one thread would do all of it.
+            Standing::Alone => (rayon::current_num_threads() > 1).then_some(Among::Pool),
+            Standing::Leads(team) => Some(Among::Team(team)),
+        }
     }
-    match STANDING.get() {
-        Standing::AtWork => alone(tasks),
-        // To enter a pool costs microseconds, and one thread would do all of it.
-        Standing::Alone if rayon::current_num_threads() == 1 => alone(tasks),
-        Standing::Alone => tasks.into_par_iter().with_max_len(1).for_each_init(&make, &work),
-        Standing::Leads(team) => {
-            let slots: Vec<Mutex<Option<T>>> = tasks.into_iter().map(|task| Mutex::new(Some(task))).collect();
-            let next = AtomicUsize::new(0);
-            let job = || {
-                let mut scratch = None;
-                while let Some(slot) = slots.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    // No one else takes this slot; the lock says so to the compiler.
-                    let task = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-                    if let Some(task) = task {
-                        work(scratch.get_or_insert_with(&make), task);
-                    }
-                }
-            };
-            let _set = Set::to(Standing::AtWork);
-            // SAFETY: the team outlives the standing that points to it.
-            unsafe { &*team }.lead(&job);
+
+    /// Has `job` run by as many threads as there are and tasks need; it takes tasks until there are none.
+    fn run(self, tasks: usize, job: &(dyn Fn() + Sync)) {
+        match self {
+            Among::Pool => rayon::scope(|scope| {
+                (0..tasks.min(rayon::current_num_threads())).for_each(|_| scope.spawn(|_| job()));
+            }),
+            Among::Team(team) => {
+                let _set = Set::to(Standing::AtWork);
+                // SAFETY: the team outlives the standing that points to it.
+                unsafe { &*team }.lead(job);
+            }
         }
     }
 }
@@ -252,7 +270,9 @@ pub(crate) fn each_with<T: Send, S>(tasks: Vec<T>, make: impl Fn() -> S + Sync, 
 pub(crate) fn map<T: Send, R: Send>(tasks: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     let mut results: Vec<Option<R>> = tasks.iter().map(|_| None).collect();
     each(tasks.into_iter().zip(&mut results).collect(), |(task, result)| *result = Some(work(task)));
-    results.into_iter().flatten().collect()
+    let mut all = Vec::with_capacity(results.len());
+    results.into_iter().for_each(|result| all.extend(result));
+    all
 }
 
 #[cfg(test)]

@@ -30,8 +30,9 @@ impl<T: Scalar> Tensor<T> {
         Ok(tensor.with_axes(&back))
     }
 
-    /// `f` of the elements of `self` and those of `small`, whose legs are all legs of `self`.
-    pub(super) fn zip_repeated(&self, small: &Self, f: impl Fn(T, T) -> T + Sync) -> Result<Self> {
+    /// The axes in the order of memory, and how `small`, whose legs are all legs of `self`, is gone through along them: steps
+    /// from run to run, and within a run.
+    fn runs_beside(&self, small: &Self) -> (Vec<usize>, Vec<Step>, Step) {
         let strides = self.legs.iter().map(|leg| {
             let axis = small.legs.iter().position(|other| other == leg);
             axis.map_or(0, |axis| small.data.strides()[axis].unsigned_abs())
@@ -51,6 +52,12 @@ impl<T: Scalar> Tensor<T> {
             }
         }
         let run = steps.pop().unwrap_or(Step { len: 1, stride: 1 });
+        (order, steps, run)
+    }
+
+    /// `f` of the elements of `self` and those of `small`, whose legs are all legs of `self`.
+    pub(super) fn zip_repeated(&self, small: &Self, f: impl Fn(T, T) -> T + Sync) -> Result<Self> {
+        let (order, steps, run) = self.runs_beside(small);
         if run.stride > 1 && small.elements() == self.elements() {
             // The same elements in another order: copied into this one block by block, no line fetched for one element.
             let names: Vec<&Leg> = order.iter().map(|&axis| &self.legs[axis]).collect();

@@ -44,13 +44,13 @@ fn moved<T: Scalar>(inputs: &[Tensor<T>], directions: &[Tensor<T>], step: f64) -
     inputs.iter().zip(directions).map(|(a, v)| a.add(&v.scale(T::from_f64(step))).unwrap()).collect()
 }
 
-pub fn value<T: Scalar>(inputs: &[Tensor<T>], f: &impl Loss<T>) -> f64 {
+fn value_of<T: Scalar>(inputs: &[Tensor<T>], f: &dyn Loss<T>) -> f64 {
     let tape = Tape::new();
     let vars: Vec<_> = inputs.iter().map(|a| tape.constant(a.clone()).unwrap()).collect();
     number(f(&vars).unwrap().value())
 }
 
-pub fn gradient<T: Scalar>(inputs: &[Tensor<T>], f: &impl Loss<T>) -> Result<Vec<Tensor<T>>> {
+fn gradient_of<T: Scalar>(inputs: &[Tensor<T>], f: &dyn Loss<T>) -> Result<Vec<Tensor<T>>> {
     let tape = Tape::new();
     let vars: Vec<_> = inputs.iter().map(|a| tape.variable(a.clone()).unwrap()).collect();
     let before = f(&vars)?;
@@ -60,10 +60,10 @@ pub fn gradient<T: Scalar>(inputs: &[Tensor<T>], f: &impl Loss<T>) -> Result<Vec
     gradient
 }
 
-pub fn hessian_vector<T: Scalar>(
+fn hessian_vector_of<T: Scalar>(
     inputs: &[Tensor<T>],
     directions: &[Tensor<T>],
-    f: &impl Loss<T>,
+    f: &dyn Loss<T>,
 ) -> Result<Vec<Tensor<T>>> {
     let tape = Tape::new();
     let vars: Vec<_> = inputs.iter().map(|a| tape.variable(a.clone()).unwrap()).collect();
@@ -78,13 +78,12 @@ pub fn directions<T: Scalar>(inputs: &[Tensor<T>], seed: u64) -> Vec<Tensor<T>> 
 /// Central differences of fourth order: an error of `h^4` and of rounding over `h`.
 const STENCIL: [(f64, f64); 4] = [(1.0, 8.0 / 12.0), (-1.0, -8.0 / 12.0), (2.0, -1.0 / 12.0), (-2.0, 1.0 / 12.0)];
 
-/// The gradient against differences of the loss along random directions.
-pub fn first<T: Scalar>(name: &str, inputs: &[Tensor<T>], tolerance: f64, f: impl Loss<T>) {
-    let gradients = gradient(inputs, &f).unwrap_or_else(|e| panic!("{name}: {e}"));
+fn first_of<T: Scalar>(name: &str, inputs: &[Tensor<T>], tolerance: f64, f: &dyn Loss<T>) {
+    let gradients = gradient_of(inputs, f).unwrap_or_else(|e| panic!("{name}: {e}"));
     let h = 1e-3;
     for seed in 0..4 {
         let v = directions(inputs, seed);
-        let numeric: f64 = STENCIL.iter().map(|(k, w)| w * value(&moved(inputs, &v, k * h), &f) / h).sum();
+        let numeric: f64 = STENCIL.iter().map(|(k, w)| w * value_of(&moved(inputs, &v, k * h), f) / h).sum();
         let exact = factor::<T>() * gradients.iter().zip(&v).map(|(g, v)| inner(g, v)).sum::<f64>();
         assert!(
             (numeric - exact).abs() <= tolerance * (1.0 + numeric.abs()),
@@ -94,14 +93,13 @@ pub fn first<T: Scalar>(name: &str, inputs: &[Tensor<T>], tolerance: f64, f: imp
     }
 }
 
-/// The second derivative along a random direction against differences of the gradient.
-pub fn second<T: Scalar>(name: &str, inputs: &[Tensor<T>], tolerance: f64, f: impl Loss<T>) {
+fn second_of<T: Scalar>(name: &str, inputs: &[Tensor<T>], tolerance: f64, f: &dyn Loss<T>) {
     let h = 1e-3;
     let v = directions(inputs, 17);
-    let exact = hessian_vector(inputs, &v, &f).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let exact = hessian_vector_of(inputs, &v, f).unwrap_or_else(|e| panic!("{name}: {e}"));
     let mut numeric: Vec<Tensor<T>> = inputs.iter().map(|a| Tensor::zeros(a.legs()).unwrap()).collect();
     for (k, w) in STENCIL {
-        let there = gradient(&moved(inputs, &v, k * h), &f).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let there = gradient_of(&moved(inputs, &v, k * h), f).unwrap_or_else(|e| panic!("{name}: {e}"));
         for (sum, g) in numeric.iter_mut().zip(there) {
             *sum = sum.add(&g.scale(T::from_f64(w / h))).unwrap();
         }
@@ -115,6 +113,34 @@ pub fn second<T: Scalar>(name: &str, inputs: &[Tensor<T>], tolerance: f64, f: im
             T::KIND
         );
     }
+}
+
+// What is generic over the loss only passes it on: the rest is compiled once for all losses.
+
+pub fn value<T: Scalar>(inputs: &[Tensor<T>], f: &impl Loss<T>) -> f64 {
+    value_of(inputs, f)
+}
+
+pub fn gradient<T: Scalar>(inputs: &[Tensor<T>], f: &impl Loss<T>) -> Result<Vec<Tensor<T>>> {
+    gradient_of(inputs, f)
+}
+
+pub fn hessian_vector<T: Scalar>(
+    inputs: &[Tensor<T>],
+    directions: &[Tensor<T>],
+    f: &impl Loss<T>,
+) -> Result<Vec<Tensor<T>>> {
+    hessian_vector_of(inputs, directions, f)
+}
+
+/// The gradient against differences of the loss along random directions.
+pub fn first<T: Scalar>(name: &str, inputs: &[Tensor<T>], tolerance: f64, f: impl Loss<T>) {
+    first_of(name, inputs, tolerance, &f);
+}
+
+/// The second derivative along a random direction against differences of the gradient.
+pub fn second<T: Scalar>(name: &str, inputs: &[Tensor<T>], tolerance: f64, f: impl Loss<T>) {
+    second_of(name, inputs, tolerance, &f);
 }
 
 /// Both, to seven and six digits.
