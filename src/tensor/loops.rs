@@ -66,7 +66,6 @@ impl<T: Scalar> Tensor<T> {
             return self.with_memory(zipped(self.memory(), &copy, &f));
         }
         let (large, small) = (self.memory(), small.memory());
-        let outer = offsets(steps.iter().map(|step| (step.len, step.stride, 0)).collect()).map(|(at, _)| at);
         let along = |out: &mut [T], row: &[T], at: usize| match run.stride {
             0 => {
                 let y = small[at];
@@ -84,21 +83,14 @@ impl<T: Scalar> Tensor<T> {
                 #[inline(always)]
                 || {
                     let rows = out.chunks_exact_mut(run.len).zip(large.chunks_exact(run.len));
-                    rows.zip(outer).for_each(|((out, row), at)| along(out, row, at));
+                    rows.zip(starts(&steps)).for_each(|((out, row), at)| along(out, row, at));
                 },
             );
             return self.with_memory(out);
         }
         // Several runs to a task, or a long one in pieces.
         let piece = run.len.min(TASK);
-        let starts: Vec<usize> =
-            outer.flat_map(|at| (0..run.len).step_by(piece).map(move |i| at + i * run.stride)).collect();
-        let rows = out.chunks_exact_mut(run.len).zip(large.chunks_exact(run.len));
-        let mut pieces: Vec<_> = rows
-            .flat_map(|(out, row)| out.chunks_mut(piece).zip(row.chunks(piece)))
-            .zip(starts)
-            .map(|((out, row), at)| (out, row, at))
-            .collect();
+        let mut pieces = pieces(&mut out, large, piece, run, &steps);
         let tasks: Vec<_> = pieces.chunks_mut((TASK / piece).max(1)).collect();
         each(tasks, |pieces| {
             wide(
@@ -131,6 +123,26 @@ impl<T: Scalar> Tensor<T> {
         }
         self.with_memory(out)
     }
+}
+
+/// Where each run begins in the memory of the smaller tensor.
+fn starts(steps: &[Step]) -> impl Iterator<Item = usize> + use<> {
+    offsets(steps.iter().map(|step| (step.len, step.stride, 0)).collect()).map(|(at, _)| at)
+}
+
+/// A piece of a run: where it goes, its elements, and where those beside it begin.
+type Piece<'a, T> = (&'a mut [T], &'a [T], usize);
+
+/// Runs in pieces.
+fn pieces<'a, T>(out: &'a mut [T], large: &'a [T], piece: usize, run: Step, steps: &[Step]) -> Vec<Piece<'a, T>> {
+    let mut pieces = Vec::with_capacity(large.len() / piece + 1);
+    let rows = out.chunks_exact_mut(run.len).zip(large.chunks_exact(run.len));
+    for ((out, row), at) in rows.zip(starts(steps)) {
+        for (i, (out, row)) in out.chunks_mut(piece).zip(row.chunks(piece)).enumerate() {
+            pieces.push((out, row, at + i * piece * run.stride));
+        }
+    }
+    pieces
 }
 
 /// `f` of two slices of the same length.
