@@ -458,46 +458,22 @@ pub(super) fn eigh<T: Scalar>(mut a: Vec<T>, n: usize) -> Result<(Vec<T::Real>, 
     let (mut values, mut info) = (vec![T::Real::of(0.0); n], 0);
     let _lock = enter();
     // The lower triangle by rows is the upper one by columns, of A^T = conj(A).
+    // Complex routines have a workspace of real numbers too.
     macro_rules! call {
-        ($f:ident, $r:ty, complex) => {{
-            let (mut query, mut rquery, mut iquery) = (T::zero(), <$r>::default(), 0);
-            for step in 0..2 {
-                let mut work = if step == 0 { Vec::new() } else { workspace(query) };
-                let mut rwork: Vec<$r> = if step == 0 { Vec::new() } else { workspace(rquery) };
-                let mut iwork: Vec<c_int> = if step == 0 { Vec::new() } else { vec![0; iquery.max(1) as usize] };
-                let (w, lwork) = if step == 0 { (&raw mut query, -1) } else { (work.as_mut_ptr(), int(work.len())) };
-                let (rw, lrwork) =
-                    if step == 0 { (&raw mut rquery, -1) } else { (rwork.as_mut_ptr(), int(rwork.len())) };
-                let (iw, liwork) =
-                    if step == 0 { (&raw mut iquery, -1) } else { (iwork.as_mut_ptr(), int(iwork.len())) };
-                // SAFETY: every array has the length the routine asked for; T is the type of the routine.
-                unsafe {
-                    lapack::$f(
-                        &job,
-                        &uplo,
-                        &size,
-                        a.as_mut_ptr().cast(),
-                        &size,
-                        values.as_mut_ptr().cast::<$r>(),
-                        w.cast(),
-                        &lwork,
-                        rw,
-                        &lrwork,
-                        iw,
-                        &liwork,
-                        &mut info,
-                    );
-                }
-            }
-        }};
-        ($f:ident, $r:ty, real) => {{
+        ($f:ident, $r:ty $(, $real:ident, $real_len:ident)?) => {{
             let (mut query, mut iquery) = (T::zero(), 0);
+            $(let mut $real = <$r>::default();)?
             for step in 0..2 {
                 let mut work = if step == 0 { Vec::new() } else { workspace(query) };
                 let mut iwork: Vec<c_int> = if step == 0 { Vec::new() } else { vec![0; iquery.max(1) as usize] };
                 let (w, lwork) = if step == 0 { (&raw mut query, -1) } else { (work.as_mut_ptr(), int(work.len())) };
                 let (iw, liwork) =
                     if step == 0 { (&raw mut iquery, -1) } else { (iwork.as_mut_ptr(), int(iwork.len())) };
+                $(
+                    let mut rwork: Vec<$r> = if step == 0 { Vec::new() } else { workspace($real) };
+                    let $real_len = if step == 0 { -1 } else { int(rwork.len()) };
+                    let $real = if step == 0 { &raw mut $real } else { rwork.as_mut_ptr() };
+                )?
                 // SAFETY: every array has the length the routine asked for; T is the type of the routine.
                 unsafe {
                     lapack::$f(
@@ -509,6 +485,7 @@ pub(super) fn eigh<T: Scalar>(mut a: Vec<T>, n: usize) -> Result<(Vec<T::Real>, 
                         values.as_mut_ptr().cast::<$r>(),
                         w.cast(),
                         &lwork,
+                        $($real, &$real_len,)?
                         iw,
                         &liwork,
                         &mut info,
@@ -519,10 +496,10 @@ pub(super) fn eigh<T: Scalar>(mut a: Vec<T>, n: usize) -> Result<(Vec<T::Real>, 
     }
     dispatch!(
         T,
-        call!(ssyevd_, f32, real),
-        call!(dsyevd_, f64, real),
-        call!(cheevd_, f32, complex),
-        call!(zheevd_, f64, complex)
+        call!(ssyevd_, f32),
+        call!(dsyevd_, f64),
+        call!(cheevd_, f32, real, real_len),
+        call!(zheevd_, f64, real, real_len)
     );
     outcome("heevd", n, n, info)?;
     // Row i holds eigenvector i of conj(A).

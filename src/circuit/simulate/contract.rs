@@ -461,13 +461,7 @@ where
             let width = group.open.len();
             found.extend((0..width).map(|i| (chosen >> (width - 1 - i) & 1) as u8));
         }
-        if !self.program.measures {
-            bits.copy_from_slice(&found);
-            return Ok(());
-        }
-        let of = |qubit: usize| self.wanted.binary_search(&qubit).map_or(0, |i| found[i]);
-        bits.iter_mut().zip(&self.program.outcome).for_each(|(bit, qubit)| *bit = qubit.map_or(0, of));
-        self.program.misread(bits, &mut stream);
+        self.program.read_out(|qubit| self.wanted.binary_search(&qubit).map_or(0, |i| found[i]), bits, &mut stream);
         Ok(())
     }
 

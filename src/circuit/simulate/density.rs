@@ -207,12 +207,7 @@ impl Sampler for Draws {
         let mut stream = self.seed.stream("shot", index);
         let found = self.index(&mut stream);
         let bit = |qubit: usize| (found >> (self.qubits - 1 - qubit) & 1) as u8;
-        if !self.program.measures {
-            bits.iter_mut().enumerate().for_each(|(qubit, b)| *b = bit(qubit));
-            return Ok(());
-        }
-        bits.iter_mut().zip(&self.program.outcome).for_each(|(b, qubit)| *b = qubit.map_or(0, bit));
-        self.program.misread(bits, &mut stream);
+        self.program.read_out(bit, bits, &mut stream);
         Ok(())
     }
 

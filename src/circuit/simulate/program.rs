@@ -128,8 +128,14 @@ impl<G> Program<G> {
         Err(Error::Circuit { what: what.into() })
     }
 
-    /// Errors of reading at the end.
-    pub(super) fn misread(&self, bits: &mut [u8], stream: &mut Stream) {
+    /// A shot of a circuit in which nothing follows, from the values of its qubits: what is measured, with errors of reading,
+    /// or all qubits if nothing is.
+    pub(super) fn read_out(&self, value: impl Fn(usize) -> u8, bits: &mut [u8], stream: &mut Stream) {
+        if !self.measures {
+            bits.iter_mut().enumerate().for_each(|(qubit, bit)| *bit = value(qubit));
+            return;
+        }
+        bits.iter_mut().zip(&self.outcome).for_each(|(bit, qubit)| *bit = qubit.map_or(0, &value));
         for (bit, chances) in &self.misread {
             misread(&mut bits[*bit], *chances, stream);
         }

@@ -294,12 +294,7 @@ where
         let mut stream = self.seed.stream("shot", index);
         let mut all = vec![0; self.program.qubits];
         self.run.state.draw(|| stream.random(), &mut all);
-        if !self.program.measures {
-            bits.copy_from_slice(&all);
-            return Ok(());
-        }
-        bits.iter_mut().zip(&self.program.outcome).for_each(|(b, qubit)| *b = qubit.map_or(0, |q| all[q]));
-        self.program.misread(bits, &mut stream);
+        self.program.read_out(|qubit| all[qubit], bits, &mut stream);
         Ok(())
     }
 

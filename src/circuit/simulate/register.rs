@@ -124,8 +124,7 @@ impl<R: Register> Sampler for Shooter<R> {
             }
             let mut all = vec![0; program.qubits];
             self.state.draw(&mut stream, &mut all)?;
-            bits.iter_mut().zip(&program.outcome).for_each(|(bit, qubit)| *bit = qubit.map_or(0, |q| all[q]));
-            program.misread(bits, &mut stream);
+            program.read_out(|qubit| all[qubit], bits, &mut stream);
             return Ok(());
         }
         let mut state = self.state.clone();
