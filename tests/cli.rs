@@ -760,3 +760,27 @@ fn circuits_are_run_drawn_and_looked_into() {
         refused(at, &[&["circuit"], arguments].concat(), words);
     }
 }
+
+#[test]
+fn circuits_are_sampled_scored_and_completed_as_models_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let head = "OPENQASM 2.0; include \"qelib1.inc\"; qreg q[3]; creg c[3];";
+    fs::write(at.join("ghz.qasm"), format!("{head} h q[0]; cx q[0],q[1]; cx q[1],q[2]; measure q -> c;")).unwrap();
+    fs::write(at.join("late.qasm"), format!("{head} measure q -> c; x q[0];")).unwrap();
+    fs::write(at.join("data.bits"), "000\n111\n").unwrap();
+    let score = json(at, &["score", "ghz.qasm", "--data", "data.bits", "--json"]);
+    assert!((score["nll"].as_f64().unwrap() - 2f64.ln()).abs() < 1e-14);
+    assert!(ansatz(at, &["sample", "ghz.qasm", "-n", "20", "--out", "drawn.bits"]).status.success());
+    let drawn = fs::read_to_string(at.join("drawn.bits")).unwrap();
+    assert!(drawn.lines().count() == 20 && drawn.lines().all(|line| ["000", "111"].contains(&line)));
+    let complete = json(at, &["complete", "ghz.qasm", "--data", "data.bits", "--keep", "100", "--json"]);
+    assert!(complete["conditional_nll"].as_f64().unwrap().abs() < 1e-14);
+    let info = json(at, &["info", "ghz.qasm", "--json"]);
+    assert_eq!((info["sites"].as_u64(), info["entangling_gates"].as_u64()), (Some(3), Some(2)));
+    for command in ["sample", "score --data data.bits", "complete --data data.bits"] {
+        let words: Vec<&str> = command.split(' ').chain(["late.qasm"]).collect();
+        refused(at, &words, &["late.qasm", "at its end only"]);
+    }
+    refused(at, &["info", "ghz.qasm", "--svg", "x.svg"], &["circuit draw"]);
+}

@@ -6,18 +6,19 @@ use clap::Args;
 use ndarray::{Axis, concatenate};
 
 use super::Exit;
+use super::loaded::Loaded;
 use super::output::{number, print, print_json, writable, write_png};
 use super::source::{Source, tiles};
 use crate::data::{Binarise, read};
 use crate::error::{Error, Place, Result};
-use crate::io::{load_model, text, write_symbols};
-use crate::model::{Batch, Conditional};
+use crate::io::{text, write_symbols};
+use crate::model::Batch;
 use crate::random::Seed;
 use crate::report::completions;
 
 #[derive(Debug, Args)]
 pub(super) struct Complete {
-    /// The model file.
+    /// The model file, or a circuit (.qasm).
     model: PathBuf,
     #[command(flatten)]
     source: Source,
@@ -50,8 +51,8 @@ impl Complete {
         for path in [&self.out, &self.png].into_iter().flatten() {
             writable(path)?;
         }
-        let (model, extra) = load_model(&self.model)?;
-        let (table, batch) = self.source.read_for(&model, &self.model)?;
+        let Loaded { model, dims, extra } = Loaded::read(&self.model)?;
+        let (table, batch) = self.source.read_for(&dims, &self.model)?;
         if self.count == 0 || self.draws == 0 {
             return Err(Error::setting("count", 0, "complete at least one sample, at least once"));
         }
@@ -70,7 +71,7 @@ impl Complete {
         // Not -0 where all is given.
         let nll = 0.0 - log_prob.iter().sum::<f64>() / log_prob.len() as f64;
         let picture = match &self.png {
-            Some(_) => Some(completions(&originals, &given, &drawn, &tiles(&extra, &model.dims())?)?),
+            Some(_) => Some(completions(&originals, &given, &drawn, &tiles(&extra, &dims)?)?),
             None => None,
         };
         let views: Vec<_> = drawn.iter().map(Batch::view).collect();

@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Exit;
+use super::loaded::is_circuit;
 use super::output::{number, print, print_json, write_text};
-use crate::error::Result;
+use crate::circuit::{Instruction, Operation};
+use crate::error::{Error, Result};
 use crate::for_kind;
-use crate::io::{AnyBornMps, load_model};
+use crate::io::{AnyBornMps, load_circuit, load_model};
 use crate::report::{Table, chain_profile};
 
 #[derive(Debug, Args)]
 pub(super) struct Info {
-    /// The model file.
+    /// The model file, or a circuit (.qasm).
     model: PathBuf,
     /// Draw bond dimension and entanglement entropy along the chain.
     #[arg(long, value_name = "FILE.svg")]
@@ -25,6 +27,9 @@ pub(super) struct Info {
 
 impl Info {
     pub fn run(self) -> Result<Exit> {
+        if is_circuit(&self.model) {
+            return self.of_circuit();
+        }
         let (model, extra) = load_model(&self.model)?;
         let (dims, bonds) = (model.dims(), model.bonds());
         if let Some(svg) = &self.svg {
@@ -62,6 +67,35 @@ impl Info {
             if let Some(valid) = report.valid_nll {
                 table.row(["held-out NLL (nats)".to_owned(), format!("{valid:.4}")]);
             }
+        }
+        print(&table.to_string())?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Info {
+    fn of_circuit(&self) -> Result<Exit> {
+        if let Some(svg) = &self.svg {
+            return Err(Error::setting("svg", svg.display(), "a circuit has no chain; see `ansatz circuit draw`"));
+        }
+        let circuit = load_circuit(&self.model)?;
+        let gates = |least: usize| {
+            let counts =
+                |i: &&Instruction| matches!(&i.operation, Operation::Gate { qubits, .. } if qubits.len() >= least);
+            circuit.instructions().iter().filter(counts).count()
+        };
+        let (qubits, all, joint, depth) = (circuit.num_qubits(), gates(0), gates(2), circuit.depth());
+        if self.json {
+            print_json(&serde_json::json!({
+                "model": "circuit", "sites": qubits, "gates": all, "entangling_gates": joint, "depth": depth,
+            }))?;
+            return Ok(Exit::Done);
+        }
+        let mut table = Table::new(["", "value"]);
+        table.row(["model", "circuit"]);
+        for (name, number) in [("sites", qubits), ("gates", all), ("gates of several qubits", joint), ("depth", depth)]
+        {
+            table.row([name.to_owned(), number.to_string()]);
         }
         print(&table.to_string())?;
         Ok(Exit::Done)

@@ -11,6 +11,7 @@ mod fit_circuit;
 mod info;
 mod ising;
 mod kernels;
+mod loaded;
 mod options;
 mod output;
 mod sample;

@@ -6,17 +6,17 @@ use std::time::Instant;
 use clap::Args;
 
 use super::Exit;
+use super::loaded::Loaded;
 use super::output::{number, print, print_json, writable, write_png};
 use super::source::tiles;
 use crate::error::Result;
-use crate::io::{load_model, text, write_symbols};
-use crate::model::GenerativeModel;
+use crate::io::{text, write_symbols};
 use crate::random::Seed;
 use crate::report::montage;
 
 #[derive(Debug, Args)]
 pub(super) struct Sample {
-    /// The model file.
+    /// The model file, or a circuit (.qasm).
     model: PathBuf,
     /// How many to draw.
     #[arg(short = 'n', long, default_value_t = 16, value_name = "N")]
@@ -41,12 +41,12 @@ impl Sample {
         for path in [&self.out, &self.png].into_iter().flatten() {
             writable(path)?;
         }
-        let (model, extra) = load_model(&self.model)?;
+        let Loaded { model, dims, extra } = Loaded::read(&self.model)?;
         let start = Instant::now();
         let (batch, log_prob) = model.sample_with_log_prob(self.count, Seed(self.seed))?;
         let seconds = start.elapsed().as_secs_f64();
         // The picture is made before anything is written: a run that fails leaves nothing behind.
-        let picture = self.png.as_ref().map(|_| montage(&batch, &tiles(&extra, &model.dims())?)).transpose()?;
+        let picture = self.png.as_ref().map(|_| montage(&batch, &tiles(&extra, &dims)?)).transpose()?;
         if let Some(out) = &self.out {
             write_symbols(out, &batch, extra.alphabet.as_deref())?;
         }

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Exit;
+use super::loaded::Loaded;
 use super::output::{number, print, print_json};
 use super::source::Source;
 use crate::error::Result;
-use crate::io::{load_model, write_npy_reals};
-use crate::model::GenerativeModel;
+use crate::io::write_npy_reals;
 use crate::report::Table;
 
 #[derive(Debug, Args)]
 pub(super) struct Score {
-    /// The model file.
+    /// The model file, or a circuit (.qasm).
     model: PathBuf,
     #[command(flatten)]
     source: Source,
@@ -28,8 +28,8 @@ pub(super) struct Score {
 
 impl Score {
     pub fn run(self) -> Result<Exit> {
-        let (model, _) = load_model(&self.model)?;
-        let (table, batch) = self.source.read_for(&model, &self.model)?;
+        let Loaded { model, dims, .. } = Loaded::read(&self.model)?;
+        let (table, batch) = self.source.read_for(&dims, &self.model)?;
         let log_prob = model.log_prob(&batch)?;
         if let Some(out) = &self.out {
             write_npy_reals(out, &log_prob)?;

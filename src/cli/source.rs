@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::data::{Binarise, Format, Table, read};
 use crate::error::{Error, Place, Result};
-use crate::io::{AnyBornMps, Extra};
+use crate::io::Extra;
 use crate::model::Batch;
 use crate::random::Seed;
 use crate::report::Tiles;
@@ -63,10 +63,9 @@ impl Source {
         Ok((table, batch))
     }
 
-    /// The samples, fit for a model.
-    pub fn read_for(&self, model: &AnyBornMps, model_path: &Path) -> Result<(Table, Batch<u8>)> {
+    /// The samples, fit for a model with so many symbols at each site.
+    pub fn read_for(&self, dims: &[usize], model_path: &Path) -> Result<(Table, Batch<u8>)> {
         let (table, batch) = self.read()?;
-        let dims = model.dims();
         if batch.sites() != dims.len() {
             return Err(Error::Format {
                 what: format!(
@@ -78,7 +77,7 @@ impl Source {
                 ),
             });
         }
-        batch.check(&dims).map_err(|e| e.at(Place::File(table.name().into())))?;
+        batch.check(dims).map_err(|e| e.at(Place::File(table.name().into())))?;
         Ok((table, batch))
     }
 }

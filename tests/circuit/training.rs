@@ -1,8 +1,9 @@
 //! Minimisers, and the circuit Born machine that they train.
 
+use ansatz::circuit::{Circuit, Parameter};
 use ansatz::model::{Batch, BornCircuit, CircuitLoss, Distance, Kernel};
 use ansatz::train::{Minimiser, Stop, Wanted};
-use ansatz::{Error, GenerativeModel, Seed};
+use ansatz::{Conditional, Error, GenerativeModel, Marginal, Seed};
 
 /// The 14 bars and stripes of 3 x 3 pixels.
 fn bars_and_stripes() -> Batch<u8> {
@@ -126,4 +127,59 @@ fn bars_and_stripes_are_learned_to_the_published_figure() {
         minimum.value <= 2.4e-7 && valid >= 0.999
     });
     assert!(reached, "{found:?}");
+}
+
+#[test]
+fn any_circuit_is_a_born_machine_with_conditionals_and_marginals() {
+    // 0 and 1 are equal, 2 is one in cos^2, 3 is zero.
+    let mut circuit = Circuit::with_bits(4, 4).unwrap();
+    circuit.h(0).unwrap().cx(0, 1).unwrap().ry(1.2, 2).unwrap();
+    (0..4).for_each(|q| drop(circuit.measure(q, q).map(|_| ())));
+    let model = BornCircuit::of(&circuit).unwrap();
+    let one = (0.6f64).sin().powi(2);
+    let batch = Batch::from_rows(&[vec![0, 0, 1, 0], vec![1, 1, 0, 0], vec![0, 1, 0, 0]]).unwrap();
+    let expected = [(0.5 * one).ln(), (0.5 * (1.0 - one)).ln(), f64::NEG_INFINITY];
+    let close = |a: f64, b: f64| a == b || (a - b).abs() < 1e-13;
+    assert!(model.log_prob(&batch).unwrap().iter().zip(expected).all(|(&a, b)| close(a, b) || (a < -70.0 && b < a)));
+    assert!(close(model.log_marginal(&[Some(1), None, Some(1), None]).unwrap(), (0.5 * one).ln()));
+    let given = [true, false, false, false];
+    let likely = batch.select(&[0, 1]).unwrap();
+    let conditional = model.conditional_log_prob(&likely, &given).unwrap();
+    assert!(close(conditional[0], one.ln()) && close(conditional[1], (1.0 - one).ln()));
+    let drawn = model.sample_given(&[Some(1), None, None, None], 2000, Seed(1)).unwrap();
+    let mut ones = 0.0;
+    for row in drawn.view().rows() {
+        assert_eq!((row[0], row[1], row[3]), (1, 1, 0));
+        ones += f64::from(row[2]) / 2000.0;
+    }
+    // One standard deviation is 0.0104.
+    assert!((ones - one).abs() < 4.0 * 0.0105, "{ones} {one}");
+    assert!(matches!(
+        model.sample_given(&[Some(0), Some(1), None, None], 1, Seed(1)).unwrap_err(),
+        Error::Impossible { site: 1 }
+    ));
+    assert!(
+        model.conditional_log_prob(&batch, &[true, true, false, false]).unwrap_err().to_string().contains("sample 2")
+    );
+    assert!(
+        model.sample_given(&[None; 3], 1, Seed(1)).is_err()
+            && model.log_marginal(&[Some(2), None, None, None]).is_err()
+    );
+
+    let refused = |change: &dyn Fn(&mut Circuit), words: &str| {
+        let mut circuit = circuit.clone();
+        change(&mut circuit);
+        let error = BornCircuit::of(&circuit).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    refused(&|c| drop(c.x(0).map(|_| ())), "at its end only");
+    refused(&|c| drop(c.measure(0, 1).map(|_| ())), "in order");
+    refused(&|c| drop(c.reset(1).map(|_| ())), "resets");
+    refused(
+        &|c| {
+            *c = Circuit::new(1).unwrap();
+            c.rx(Parameter::symbol("a"), 0).unwrap();
+        },
+        "parameter a has no value",
+    );
 }

@@ -1,8 +1,9 @@
 //! The quantum circuit Born machine.
 
-use crate::circuit::{Circuit, Parameter, Simulator, Statevector};
+mod distribution;
+
+use crate::circuit::{Circuit, Operation, Parameter, Statevector};
 use crate::error::{Error, Result};
-use crate::model::batch::check_count;
 use crate::model::{Batch, ChowLiu, GenerativeModel, Kernel};
 use crate::random::Seed;
 use rand::RngExt;
@@ -128,6 +129,38 @@ impl BornCircuit {
     pub fn on_tree_of(data: &Batch<u8>, depth: usize, seed: Seed) -> Result<Self> {
         let tree = ChowLiu::fit(data, &vec![2; data.sites()], 0.0)?;
         Self::random(data.sites(), depth, &Entangler::Pairs(tree.edges()), seed)
+    }
+
+    /// A circuit without symbols as a machine: one site for each qubit, in order. Measurements at its end are left out.
+    ///
+    /// # Errors
+    /// [`Error::Circuit`], with the number of the instruction, for a symbol without a value, a qubit that is measured into a bit of
+    /// another number or acted on afterwards, and for noise, resets and conditions.
+    pub fn of(circuit: &Circuit) -> Result<Self> {
+        let mut gates = circuit.emptied();
+        let mut measured = vec![false; circuit.num_qubits()];
+        for (number, instruction) in circuit.instructions().iter().enumerate() {
+            let fault = |what: &str| Err(Error::Circuit { what: format!("instruction {number}: {what}") });
+            if instruction.condition.is_some() {
+                return fault("a Born machine has no conditions");
+            }
+            match &instruction.operation {
+                Operation::Gate { gate, qubits } => {
+                    gate.parameters().iter().try_for_each(|parameter| parameter.number().map(|_| ()))?;
+                    if qubits.iter().any(|&qubit| measured[qubit]) {
+                        return fault("a Born machine measures at its end only");
+                    }
+                    gates.push(instruction.clone())?;
+                }
+                Operation::Measure { qubit, bit } if qubit == bit => measured[*qubit] = true,
+                Operation::Measure { .. } => {
+                    return fault("the sites of a Born machine are its qubits in order; leave measurements out");
+                }
+                Operation::Barrier { .. } => {}
+                _ => return fault("a Born machine has neither noise nor resets"),
+            }
+        }
+        Ok(BornCircuit { circuit: gates, names: Vec::new(), angles: Vec::new() })
     }
 
     /// The angles, radians, in the order of the circuit.
@@ -269,25 +302,4 @@ fn nll(p: &[f64], target: &[f64]) -> Result<(f64, Vec<f64>)> {
         return Err(Error::NotFinite { what: "negative log-likelihood of a circuit".into() });
     }
     Ok((value, by))
-}
-
-impl GenerativeModel for BornCircuit {
-    type Value = u8;
-
-    fn sites(&self) -> usize {
-        self.circuit.num_qubits()
-    }
-
-    fn log_prob(&self, batch: &Batch<u8>) -> Result<Vec<f64>> {
-        batch.check(&vec![2; self.sites()])?;
-        let probabilities = self.probabilities()?;
-        let index = |row: ndarray::ArrayView1<'_, u8>| row.iter().fold(0, |i, &bit| 2 * i + usize::from(bit));
-        Ok(batch.view().rows().into_iter().map(|row| probabilities[index(row)].ln()).collect())
-    }
-
-    fn sample(&self, count: usize, seed: Seed) -> Result<Batch<u8>> {
-        check_count(count, self.sites())?;
-        let shots = Statevector::<f64>::new().shots(&self.circuit()?, count, seed)?;
-        Batch::from_rows(&shots.rows().collect::<Vec<_>>())
-    }
 }
