@@ -174,7 +174,24 @@ fn dense_states_are_read_in_every_format() {
         DenseState::Matrix(ndarray::array![[c(0.6, 0.0), c(0.0, 0.0)], [c(0.0, 0.0), c(0.8, 0.0)]])
     );
     assert_eq!(dense_state_from_bytes("f", b"{\"vector\": [[0.6, 0], [0, 0.8]]}").unwrap(), text);
-    assert!(dense_state_from_bytes("f", b"1 2 3\n").unwrap_err().to_string().contains("line 1"));
+    let complaint = |text: &[u8]| dense_state_from_bytes("f", text).unwrap_err().to_string();
+    assert!(complaint(b"1 2 3\n").contains("1 lines of 3 numbers"));
+    assert!(complaint(b"1 2\n1 2 3\n").contains("line 2"));
+    assert!(complaint(b"1 b\n").contains("line 1"));
+}
+
+#[test]
+fn matrices_and_numpy_numbers_are_read_from_text() {
+    let third = c(1.0 / 3.0, 0.0);
+    let matrix = DenseState::Matrix(Array2::from_diag_elem(3, third));
+    let third = third.re;
+    let rows = [[third, 0.0, 0.0], [0.0, third, 0.0], [0.0, 0.0, third]];
+    let lines = |of: &dyn Fn(f64) -> String| rows.map(|row| row.map(of).join(" ")).join("\n").into_bytes();
+    for text in [lines(&|x| x.to_string()), lines(&|x| format!("{x} 0")), lines(&|x| format!("({x:e}+0.0e+00j)"))] {
+        assert_eq!(dense_state_from_bytes("f", &text).unwrap(), matrix);
+    }
+    let vector = dense_state_from_bytes("f", b" (6.0e-01+0.0e+00j)\n (-1.0e-17-8.0e-01j)\n").unwrap();
+    assert_eq!(vector, DenseState::Vector(vec![c(0.6, 0.0), c(-1e-17, -0.8)]));
 }
 
 #[test]
@@ -447,7 +464,8 @@ fn a_state_is_taken_as_pure_where_a_mixed_one_explains_no_more_than_chance() {
     let shots = simulate(&truth, &Settings::AllPaulis, 5400, &noise, Seed(12)).unwrap();
     let choose = |readout: Option<Readout>| {
         let settings = ChainSettings { readout, ..ChainSettings::new(2, 2) };
-        let choice = choose(&shots, &settings, Free { bond: None, purification: true }, &mut || true).unwrap();
+        let choice =
+            choose(&shots, &settings, Free { bond: None, purification: true, prior: false }, &mut || true).unwrap();
         let fit = fit_chain(&shots, &choice.settings, None, &mut |_| true).unwrap();
         (choice, fit.state.fidelity(&truth).unwrap())
     };
@@ -458,7 +476,7 @@ fn a_state_is_taken_as_pure_where_a_mixed_one_explains_no_more_than_chance() {
     assert!(choice.settings.purification == 2 && without < 0.93, "{choice:?} {without}");
     // A bond that holds every state asks for the maximum over all of them.
     let settings = ChainSettings::new(4, 2);
-    let free = Free { bond: None, purification: true };
+    let free = Free { bond: None, purification: true, prior: false };
     let choice = ansatz::tomography::choose(&shots, &settings, free, &mut || true).unwrap();
     assert!(choice.settings == settings && choice.purity.is_none());
 }

@@ -7,12 +7,14 @@ mod next;
 mod pictures;
 mod process;
 mod simulate;
+mod told;
 mod warnings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use ndarray::Array2;
 
 use super::Exit;
 use crate::circuit::{DensityMatrix, MpsSimulator, PauliSum, Statevector};
@@ -174,12 +176,20 @@ fn state(path: &Path, dims: Option<&[usize]>) -> Result<Lpdo> {
     if matches!(extension, "ansatz" | "safetensors") {
         return Ok(load_lpdo(path)?.0);
     }
-    let read = read_dense_state(&path.to_string_lossy())?;
+    let mut read = read_dense_state(&path.to_string_lossy())?;
+    let size = |dims: &[usize]| dims.iter().fold(1usize, |p, &n| p.saturating_mul(n));
+    // A matrix whose entries were written below each other.
+    if let (DenseState::Vector(v), Some(d)) = (&read, dims.map(size))
+        && d > 1
+        && v.len() == d.saturating_mul(d)
+        && let Ok(m) = Array2::from_shape_vec((d, d), v.clone())
+    {
+        read = DenseState::Matrix(m);
+    }
     let d = match &read {
         DenseState::Vector(v) => v.len(),
         DenseState::Matrix(m) => m.nrows(),
     };
-    let size = |dims: &[usize]| dims.iter().fold(1usize, |p, &n| p.saturating_mul(n));
     let dims = match dims {
         Some(dims) if size(dims) == d => dims.to_vec(),
         Some(dims) => {

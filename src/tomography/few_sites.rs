@@ -14,7 +14,7 @@ use crate::linalg::{Op, cholesky, matmul, solve};
 type C = Complex64;
 
 /// Amplitudes of the purified state, purification included, that are held.
-const MOST_AMPLITUDES: usize = 1 << 20;
+pub(super) const MOST_AMPLITUDES: usize = 1 << 20;
 
 /// ```text
 ///   M [s0 s1 .., k0 k1 ..] = the chain     rho = M M^H     dL/dconj(M) = M / tr rho - R M,   R = sum of w E / p
