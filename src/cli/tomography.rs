@@ -21,7 +21,7 @@ use crate::circuit::{DensityMatrix, MpsSimulator, PauliSum, Statevector};
 use crate::data::{DenseState, Records, read_dense_state, read_process_shots, read_real_matrices, read_shots};
 use crate::error::{Error, Place, Result};
 use crate::io::{load_circuit, load_lpdo, load_noise};
-use crate::tomography::density::dense_dimension;
+use crate::tomography::density::{dense_dimension, dimension};
 use crate::tomography::{Lpdo, Measurement, Readout, Shots};
 
 #[derive(Debug, Args)]
@@ -177,9 +177,8 @@ fn state(path: &Path, dims: Option<&[usize]>) -> Result<Lpdo> {
         return Ok(load_lpdo(path)?.0);
     }
     let mut read = read_dense_state(&path.to_string_lossy())?;
-    let size = |dims: &[usize]| dims.iter().fold(1usize, |p, &n| p.saturating_mul(n));
     // A matrix whose entries were written below each other.
-    if let (DenseState::Vector(v), Some(d)) = (&read, dims.map(size))
+    if let (DenseState::Vector(v), Some(d)) = (&read, dims.map(dimension))
         && d > 1
         && v.len() == d.saturating_mul(d)
         && let Ok(m) = Array2::from_shape_vec((d, d), v.clone())
@@ -191,10 +190,10 @@ fn state(path: &Path, dims: Option<&[usize]>) -> Result<Lpdo> {
         DenseState::Matrix(m) => m.nrows(),
     };
     let dims = match dims {
-        Some(dims) if size(dims) == d => dims.to_vec(),
+        Some(dims) if dimension(dims) == d => dims.to_vec(),
         Some(dims) => {
             let expected =
-                format!("the records have sites of {dims:?} levels: give a state of dimension {}", size(dims));
+                format!("the records have sites of {dims:?} levels: give a state of dimension {}", dimension(dims));
             return Err(place(Error::setting("dimension of the state", d, expected)));
         }
         None if d.is_power_of_two() && d > 1 => vec![2; d.trailing_zeros() as usize],

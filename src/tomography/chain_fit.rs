@@ -2,6 +2,7 @@
 
 use super::compiled::Compiled;
 use super::dense::DENSE_FIT_LIMIT;
+use super::density::dimension;
 use super::few_sites::MOST_AMPLITUDES;
 use super::likelihood::{Sites, log_probabilities, loss};
 use super::objective::Objective;
@@ -92,7 +93,7 @@ impl ChainSettings {
     /// Whether sites of these levels are few enough, for this purification, for a hedged likelihood.
     #[must_use]
     pub fn can_hedge(&self, dims: &[usize]) -> bool {
-        let d = dims.iter().fold(1usize, |d, &n| d.saturating_mul(n));
+        let d = dimension(dims);
         let amplitudes = dims.iter().fold(d, |a, _| a.saturating_mul(self.purification));
         d <= DENSE_FIT_LIMIT && amplitudes <= MOST_AMPLITUDES
     }

@@ -2,6 +2,7 @@
 
 use super::bootstrap::drawn_again;
 use super::chain_fit::{ChainFit, ChainSettings, Optimiser, fit_chain};
+use super::density::dimension;
 use super::estimate::parameters;
 use super::held_out::{Judge, Tried};
 use super::shots::Shots;
@@ -27,12 +28,18 @@ pub struct PurityTest {
 }
 
 impl PurityTest {
-    /// Whether a pure state is expected to predict better: the gain is no more than twice what chance gives, Akaike's criterion with the
-    /// bias of the likelihood found by a bootstrap (Ishiguro, Sakamoto, Kitagawa, Ann. Inst. Stat. Math. 49, 411, 1997), as at the
-    /// boundary of the states parameters cannot be counted.
+    /// Whether a pure state is to be taken: the gain is no more than twice what chance gives, Akaike's criterion with the bias of the
+    /// likelihood found by a bootstrap (Ishiguro, Sakamoto, Kitagawa, Ann. Inst. Stat. Math. 49, 411, 1997), as at the boundary of the states
+    /// parameters cannot be counted; or, where that is little, no more than three standard deviations above it. What so little tells of a
+    /// mixed state is worth less than what a mixed fit to a pure state loses.
     #[must_use]
     pub fn pure(&self) -> bool {
-        self.gain <= 2.0 * self.expected
+        self.gain <= Self::limit(self.expected)
+    }
+
+    /// Three standard deviations of a chi-square variable of this mean above it.
+    fn limit(expected: f64) -> f64 {
+        (2.0 * expected).max(expected + 3.0 * (2.0 * expected).sqrt())
     }
 }
 
@@ -49,10 +56,10 @@ pub fn pure_suffices(
     let gain = gain_of(shots.total(), pure.1.nll, mixed.1.nll);
     let more = parameters(&mixed.1.state).saturating_sub(parameters(&pure.1.state)) as f64;
     // No chance does more than free parameters would.
-    if gain > 2.0 * more {
+    if gain > PurityTest::limit(more) {
         return Ok(PurityTest { gain, expected: more, replicas: 0 });
     }
-    let d = shots.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
+    let d = dimension(shots.dims());
     let replicas = if d <= QUICK { REPLICAS.0 } else { REPLICAS.1 };
     let gains = parallel::map((0..replicas).collect(), |number| {
         let drawn =

@@ -77,32 +77,3 @@ fn flipped(measurement: &Measurement, outcome: u8) -> Result<(Measurement, u8)> 
         }
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Seed;
-    use crate::tomography::{Lpdo, Noise, Settings, nll, simulate};
-    use num_complex::Complex64;
-
-    /// The mapped state explains the mapped record as the state explains its own.
-    #[test]
-    fn the_image_of_a_record_belongs_to_the_image_of_the_state() {
-        let state = Lpdo::random(&[2, 2, 2], 3, 2, 0.9, Seed(3)).unwrap();
-        let rho = state.density().unwrap();
-        let reversed = |i: usize| (i & 1) << 2 | (i & 2) | i >> 2;
-        for settings in [Settings::RandomPaulis, Settings::RandomBases] {
-            let shots = simulate(&state, &settings, 300, &Noise::default(), Seed(4)).unwrap();
-            let before = nll(&state, &shots, None).unwrap();
-            for symmetry in [Symmetry::Mirror, Symmetry::Flip] {
-                let mapped = ndarray::Array2::from_shape_fn((8, 8), |(i, j)| match symmetry {
-                    Symmetry::Mirror => rho[[reversed(i), reversed(j)]],
-                    Symmetry::Flip => rho[[7 - i, 7 - j]],
-                });
-                let mapped = Lpdo::from_density(&mapped.mapv(|x: Complex64| x), &[2, 2, 2]).unwrap();
-                let after = nll(&mapped, &symmetry.image(&shots).unwrap(), None).unwrap();
-                assert!((before - after).abs() < 1e-9, "{}: {before} {after}", symmetry.name());
-            }
-        }
-    }
-}

@@ -16,6 +16,7 @@ use crate::cli::training::on_signal;
 use crate::error::{Error, Place, Result};
 use crate::io::{Extra, load_lpdo, save_lpdo};
 use crate::random::Seed;
+use crate::tomography::density::dimension;
 use crate::tomography::{
     Bootstrap, ChainSettings, DenseMethod, Estimate, Estimator, Free, Lpdo, Optimiser, Questions, Replica, Shots,
     Symmetry, choose, divisions, goodness, nll, quantities, spreads,
@@ -313,7 +314,7 @@ impl Fit {
         settings.shrink = self.shrink.unwrap_or(0.0);
         settings.symmetries = self.symmetry.iter().filter_map(|s| s.symmetry()).collect();
         settings.symmetries.dedup();
-        let d = shots.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
+        let d = dimension(shots.dims());
         let full_rank = shots.dims().iter().all(|&levels| levels <= purification);
         let chosen = self.bond.is_none() && start.is_none() && settings.optimiser == Optimiser::Lbfgs;
         settings.hedge = match self.hedge {

@@ -1,6 +1,7 @@
 //! What records of a state cannot tell.
 
 use crate::error::Result;
+use crate::tomography::density::dimension;
 use crate::tomography::{DENSE_FIT_LIMIT, Shots};
 
 /// What the records cannot tell, a line each.
@@ -27,7 +28,7 @@ pub(super) fn warnings(shots: &Shots) -> Result<Vec<String>> {
         ));
     } else {
         // Products of complete measurements at every site: the settings have to be many as well.
-        let d = shots.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
+        let d = dimension(shots.dims());
         let outcomes: usize = shots.by_setting().len().saturating_mul(d.saturating_sub(1)).saturating_add(1);
         let simple = shots.measurements().iter().all(|m| m.outcomes(2) <= 2);
         if simple && outcomes < d.saturating_mul(d) && d <= DENSE_FIT_LIMIT {
