@@ -833,15 +833,18 @@ fn records_from_spreadsheets_are_read() {
 }
 
 #[test]
-fn a_large_purification_is_fitted_without_a_hedge() {
+fn options_that_cannot_be_followed_are_left_or_warned_of() {
     // The default hedge was refused as if it had been asked for.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("r.csv");
     let shots = simulate(&ghz(3), &Settings::AllPaulis, 270, &Noise::default(), Seed(1)).unwrap();
     write_shots(&path, &shots).unwrap();
-    let fit = ["tomography", "fit", "r.csv", "--purification", "64", "--iterations", "2", "--json"];
+    let fit = ["tomography", "fit", "r.csv", "--purification", "64", "--held-out", "0", "--iterations", "2", "--json"];
     let told = ansatz(folder.path(), &fit);
     assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
     let told = ansatz(folder.path(), &["tomography", "fit", "r.csv", "--model", "dense", "--bond", "3", "--json"]);
     assert!(String::from_utf8_lossy(&told.stdout).contains("--bond not used"));
+    let told =
+        ansatz(folder.path(), &["tomography", "fit", "r.csv", "--model", "dense", "--readout-error", "0.5", "--json"]);
+    assert!(String::from_utf8_lossy(&told.stdout).contains("reads the same whatever the state"));
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::pictures::pictures;
 use super::told::Told;
-use super::warnings::warnings;
+use super::warnings::{blind, warnings};
 use super::{Detector, Exit, RecordsFrom, observables, state};
 use crate::cli::output::{folder, number, writable, write_text};
 use crate::cli::training::on_signal;
@@ -199,6 +199,7 @@ impl Fit {
         let mut warnings = warnings(&shots)?;
         warnings.extend(self.without_meaning());
         let mut estimator = self.estimator(&shots, start.as_ref())?;
+        warnings.extend(estimator.readout().and_then(blind));
         let held_out = if self.held_out > 0.0 && shots.total() >= 10 { self.held_out } else { 0.0 };
         let (mut tried, mut chosen, mut purity) = (Vec::new(), None, None);
         if let Estimator::Chain(settings) = &mut estimator

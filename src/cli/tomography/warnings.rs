@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::tomography::density::dimension;
-use crate::tomography::{DENSE_FIT_LIMIT, Shots};
+use crate::tomography::{DENSE_FIT_LIMIT, Readout, Shots};
 
 /// What the records cannot tell, a line each.
 pub(super) fn warnings(shots: &Shots) -> Result<Vec<String>> {
@@ -44,4 +44,14 @@ pub(super) fn warnings(shots: &Shots) -> Result<Vec<String>> {
         list.push(format!("{} shots: too few to tell anything", shots.total()));
     }
     Ok(list)
+}
+
+/// That a detector reads the same whatever the state, where its errors are so large.
+pub(super) fn blind(readout: &Readout) -> Option<String> {
+    let same =
+        |m: &ndarray::Array2<f64>| m.columns().into_iter().all(|c| (&c - &m.column(0)).iter().all(|x| x.abs() < 1e-3));
+    let site = readout.matrices().iter().position(same)?;
+    Some(format!(
+        "site {site}: with these errors the detector reads the same whatever the state; what is fitted there is chosen by chance"
+    ))
 }
