@@ -7,19 +7,21 @@ mod next;
 mod pictures;
 mod process;
 mod simulate;
+mod told;
 mod warnings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use ndarray::Array2;
 
 use super::Exit;
 use crate::circuit::{DensityMatrix, MpsSimulator, PauliSum, Statevector};
 use crate::data::{DenseState, Records, read_dense_state, read_process_shots, read_real_matrices, read_shots};
 use crate::error::{Error, Place, Result};
 use crate::io::{load_circuit, load_lpdo, load_noise};
-use crate::tomography::density::dense_dimension;
+use crate::tomography::density::{dense_dimension, dimension};
 use crate::tomography::{Lpdo, Measurement, Readout, Shots};
 
 #[derive(Debug, Args)]
@@ -174,17 +176,24 @@ fn state(path: &Path, dims: Option<&[usize]>) -> Result<Lpdo> {
     if matches!(extension, "ansatz" | "safetensors") {
         return Ok(load_lpdo(path)?.0);
     }
-    let read = read_dense_state(&path.to_string_lossy())?;
+    let mut read = read_dense_state(&path.to_string_lossy())?;
+    // A matrix whose entries were written below each other.
+    if let (DenseState::Vector(v), Some(d)) = (&read, dims.map(dimension))
+        && d > 1
+        && v.len() == d.saturating_mul(d)
+        && let Ok(m) = Array2::from_shape_vec((d, d), v.clone())
+    {
+        read = DenseState::Matrix(m);
+    }
     let d = match &read {
         DenseState::Vector(v) => v.len(),
         DenseState::Matrix(m) => m.nrows(),
     };
-    let size = |dims: &[usize]| dims.iter().fold(1usize, |p, &n| p.saturating_mul(n));
     let dims = match dims {
-        Some(dims) if size(dims) == d => dims.to_vec(),
+        Some(dims) if dimension(dims) == d => dims.to_vec(),
         Some(dims) => {
             let expected =
-                format!("the records have sites of {dims:?} levels: give a state of dimension {}", size(dims));
+                format!("the records have sites of {dims:?} levels: give a state of dimension {}", dimension(dims));
             return Err(place(Error::setting("dimension of the state", d, expected)));
         }
         None if d.is_power_of_two() && d > 1 => vec![2; d.trailing_zeros() as usize],

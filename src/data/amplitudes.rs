@@ -20,7 +20,8 @@ pub enum DenseState {
 }
 
 /// Reads a vector or a density matrix: `.npy`; JSON, `{"vector": [[re, im], ..]}` or `{"matrix": [[[re, im], ..], ..]}` or the
-/// list alone; text with a real and an imaginary part on each line.
+/// list alone; text: a real and an imaginary part on each line, or a matrix of more than two rows line by line, real or with both parts of
+/// each entry side by side. Complex numbers may be written as numpy writes them, `(0.5-0.5j)`.
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read; [`Error::Format`] or [`Error::Empty`], naming file and line, if it is not what it
@@ -56,22 +57,7 @@ pub fn dense_state_from_bytes(name: &str, bytes: &[u8]) -> Result<DenseState> {
             _ => return Err(broken(name, "expected a list of amplitudes [re, im], or a square matrix of them")),
         }
     } else {
-        let mut amplitudes = Vec::new();
-        for (line, text) in lines(&bytes) {
-            if text.starts_with(b"#") {
-                continue;
-            }
-            let text = std::str::from_utf8(text).map_err(|_| at_line(name, line, "no text (UTF-8)"))?;
-            let words: Vec<&str> =
-                text.split(|c: char| c.is_whitespace() || c == ',').filter(|w| !w.is_empty()).collect();
-            let numbers = words.iter().map(|w| w.parse::<f64>().ok()).collect::<Option<Vec<f64>>>();
-            match numbers.as_deref() {
-                Some(&[re]) => amplitudes.push(Complex64::new(re, 0.0)),
-                Some(&[re, im]) => amplitudes.push(Complex64::new(re, im)),
-                _ => return Err(at_line(name, line, "expected a real and an imaginary part")),
-            }
-        }
-        DenseState::Vector(amplitudes)
+        text_state(name, &bytes)?
     };
     let (count, finite) = match &state {
         DenseState::Vector(v) => (v.len(), v.iter().all(|x| x.re.is_finite() && x.im.is_finite())),
@@ -84,6 +70,54 @@ pub fn dense_state_from_bytes(name: &str, bytes: &[u8]) -> Result<DenseState> {
         return Err(Error::NotFinite { what: format!("{name}: the state") });
     }
     Ok(state)
+}
+
+/// A number as it is written, or a complex one as numpy writes it; whether it was complex.
+fn entry(word: &str) -> Option<(Complex64, bool)> {
+    let inner = word.strip_prefix('(').and_then(|w| w.strip_suffix(')')).unwrap_or(word);
+    let Some(both) = inner.strip_suffix('j') else {
+        return inner.parse().ok().map(|re| (Complex64::new(re, 0.0), false));
+    };
+    // The sign of the imaginary part is the last one that is not that of an exponent.
+    let signs =
+        both.char_indices().skip(1).filter(|&(i, c)| matches!(c, '+' | '-') && !both[..i].ends_with(['e', 'E']));
+    let cut = signs.last().map_or(0, |(i, _)| i);
+    let re = if cut == 0 { 0.0 } else { both[..cut].parse().ok()? };
+    Some((Complex64::new(re, both[cut..].parse().ok()?), true))
+}
+
+/// A vector or a matrix in lines of text.
+fn text_state(name: &str, bytes: &[u8]) -> Result<DenseState> {
+    let mut rows: Vec<Vec<Complex64>> = Vec::new();
+    let mut parted = true;
+    for (line, text) in lines(bytes) {
+        if text.starts_with(b"#") {
+            continue;
+        }
+        let text = std::str::from_utf8(text).map_err(|_| at_line(name, line, "no text (UTF-8)"))?;
+        let words = text.split(|c: char| c.is_whitespace() || c == ',').filter(|w| !w.is_empty());
+        let entries = words.map(entry).collect::<Option<Vec<_>>>();
+        let entries = entries.ok_or_else(|| at_line(name, line, "expected numbers, a real and an imaginary part"))?;
+        parted &= entries.iter().all(|(_, complex)| !complex);
+        let row: Vec<Complex64> = entries.into_iter().map(|(value, _)| value).collect();
+        if let Some(first) = rows.first().filter(|first| first.len() != row.len()) {
+            return Err(at_line(name, line, format!("{} numbers where the first line has {}", row.len(), first.len())));
+        }
+        rows.push(row);
+    }
+    let joined = |row: &Vec<Complex64>| row.chunks_exact(2).map(|p| Complex64::new(p[0].re, p[1].re)).collect();
+    let (n, columns) = (rows.len(), rows.first().map_or(0, Vec::len));
+    if parted && (columns == 2 || (n > 1 && columns == 2 * n)) {
+        rows = rows.iter().map(joined).collect();
+    }
+    let entries = rows.concat();
+    if entries.len() == n {
+        return Ok(DenseState::Vector(entries));
+    }
+    Array2::from_shape_vec((n, n), entries).map(DenseState::Matrix).map_err(|_| {
+        let found = format!("{n} lines of {columns} numbers");
+        broken(name, format!("{found}: expected a real and an imaginary part on each line, or a square matrix"))
+    })
 }
 
 /// Reads real matrices, such as confusion matrices of detectors: a JSON list of lists of rows.

@@ -1,6 +1,9 @@
 //! Fits of chains: pure and locally purified.
 
 use super::compiled::Compiled;
+use super::dense::DENSE_FIT_LIMIT;
+use super::density::dimension;
+use super::few_sites::MOST_AMPLITUDES;
 use super::likelihood::{Sites, log_probabilities, loss};
 use super::objective::Objective;
 use super::optimise::{Adam, Lbfgs, lbfgs};
@@ -10,6 +13,7 @@ use super::shots::Shots;
 use super::start::best_start;
 use super::state::Lpdo;
 use super::sweep::{Improve, Rows, sweeps};
+use super::symmetry::Symmetry;
 use crate::chain::Mps;
 use crate::error::{Error, Result};
 use crate::linalg::Truncation;
@@ -57,6 +61,8 @@ pub struct ChainSettings {
     /// The exponent `a` of a prior `exp(-a R)`, `R = sum over sites of ln |A_j|^2 - ln tr rho`; 0 is maximum likelihood. In the gauge where
     /// it is least, `R` of two sites is the Renyi entropy of order 1/2: it is small where Schmidt values fall off quickly.
     pub shrink: f64,
+    /// What the state is taken to have: the fit is to the record together with its images.
+    pub symmetries: Vec<Symmetry>,
     /// Errors of the detector, which the fit takes into account.
     pub readout: Option<Readout>,
     /// Of the start and of mini-batches.
@@ -78,9 +84,18 @@ impl ChainSettings {
             fall: 1e-8,
             hedge: 0.0,
             shrink: 0.0,
+            symmetries: Vec::new(),
             readout: None,
             seed: Seed(1),
         }
+    }
+
+    /// Whether sites of these levels are few enough, for this purification, for a hedged likelihood.
+    #[must_use]
+    pub fn can_hedge(&self, dims: &[usize]) -> bool {
+        let d = dimension(dims);
+        let amplitudes = dims.iter().fold(d, |a, _| a.saturating_mul(self.purification));
+        d <= DENSE_FIT_LIMIT && amplitudes <= MOST_AMPLITUDES
     }
 
     fn validate(&self) -> Result<()> {
@@ -129,14 +144,26 @@ pub struct ChainFit {
 /// fit by `false`; the state so far is returned.
 ///
 /// # Errors
-/// [`Error::Setting`] for impossible settings, [`Error::Shape`] if `start` has other sites; what a factorisation can meet.
+/// [`Error::Setting`] for impossible settings or a symmetry that the record cannot have, [`Error::Shape`] if `start` has other sites; what a factorisation can meet.
 pub fn fit_chain(
     shots: &Shots,
     settings: &ChainSettings,
     start: Option<&Lpdo>,
     watch: &mut dyn FnMut(f64) -> bool,
 ) -> Result<ChainFit> {
-    fit_compiled(&Compiled::new(shots, settings.readout.as_ref())?, settings, None, start, watch)
+    let readout = settings.readout.as_ref();
+    if settings.symmetries.is_empty() {
+        return fit_compiled(&Compiled::new(shots, readout)?, settings, None, start, watch);
+    }
+    if readout.is_some() {
+        let expected = "sites may have unlike errors of the detector; give a symmetry or these errors, not both";
+        return Err(Error::setting("symmetry", settings.symmetries[0].name(), expected));
+    }
+    let mut data = Compiled::new(&Symmetry::all(&settings.symmetries, shots)?, None)?;
+    // Images are no more evidence against a prior.
+    data.total = shots.total() as f64;
+    let fit = fit_compiled(&data, settings, None, start, watch)?;
+    Ok(ChainFit { nll: nll(&fit.state, shots, None)?, ..fit })
 }
 
 /// The same of compiled rows; `preservation` is the weight of a penalty and what it asks for.

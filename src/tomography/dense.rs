@@ -6,7 +6,7 @@ use ndarray::Array2;
 use num_complex::Complex64;
 
 use super::compiled::{Compiled, Numbering};
-use super::density::{self, dense_dimension};
+use super::density::{self, dense_dimension, dimension};
 use super::optimise::{Lbfgs, lbfgs};
 use super::products::Products;
 use super::readout::Readout;
@@ -244,7 +244,7 @@ fn linear_inversion(shots: &Shots, readout: Option<&Readout>) -> Result<Array2<C
         let setting = shots.setting(rows[0]);
         let several: Vec<usize> =
             setting.iter().zip(shots.dims()).map(|(&m, &d)| shots.measurements()[m as usize].outcomes(d)).collect();
-        let all = several.iter().fold(1usize, |n, &o| n.saturating_mul(o));
+        let all = dimension(&several);
         if target.len().saturating_add(all) > MOST_ROWS {
             let expected = format!("at most {MOST_ROWS} outcomes of all settings; use maximum likelihood");
             return Err(Error::setting("outcomes for linear inversion", "too many", expected));

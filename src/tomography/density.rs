@@ -9,12 +9,18 @@ use crate::linalg::{Op, eigh, matmul, singular_values};
 /// Dimension beyond which nothing is done densely: ten qubits.
 pub const DENSE_LIMIT: usize = 1 << 10;
 
+/// The product of `dims`, or the largest number there is where that is more.
+#[must_use]
+pub fn dimension(dims: &[usize]) -> usize {
+    dims.iter().fold(1, |d, &n| d.saturating_mul(n))
+}
+
 /// The dimension of sites with these levels.
 ///
 /// # Errors
 /// [`Error::Memory`] beyond [`DENSE_LIMIT`].
 pub fn dense_dimension(dims: &[usize]) -> Result<usize> {
-    let d = dims.iter().fold(1usize, |d, &n| d.saturating_mul(n));
+    let d = dimension(dims);
     if d <= DENSE_LIMIT {
         return Ok(d);
     }

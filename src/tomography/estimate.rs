@@ -2,7 +2,7 @@
 
 use super::chain_fit::{ChainSettings, fit_chain, nll};
 use super::dense::{DENSE_FIT_LIMIT, DenseMethod, fit_dense};
-use super::density;
+use super::density::{self, dimension};
 use super::observables::pauli_sum;
 use super::readout::Readout;
 use super::shots::Shots;
@@ -73,12 +73,15 @@ impl Estimator {
     }
 }
 
-/// Real parameters of a chain: entries less the gauge of bonds and purification legs, and the norm; no more than a density matrix has.
+/// Real parameters of a chain: entries less the gauge of bonds and purification legs, and the norm; no more than a density matrix has. Where
+/// all amplitudes are real, as of a record that tells nothing of phases, half as many.
 pub(super) fn parameters(state: &Lpdo) -> usize {
-    let bonds: usize = state.chain().bonds().iter().map(|b| 2 * b * b).sum();
-    let purification: usize = state.purification().iter().map(|k| k * k).sum();
-    let free = (2 * state.chain().parameters()).saturating_sub(bonds + purification);
-    let d = state.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
+    let parts = if state.chain().tensors().iter().flatten().all(|x| x.im == 0.0) { 1 } else { 2 };
+    let bonds: usize = state.chain().bonds().iter().map(|b| parts * b * b).sum();
+    let purification: usize =
+        state.purification().iter().map(|k| if parts == 1 { k * (k - 1) / 2 } else { k * k }).sum();
+    let free = (parts * state.chain().parameters()).saturating_sub(bonds + purification + usize::from(parts == 1));
+    let d = dimension(state.dims());
     free.min(d.saturating_mul(d) - 1).max(1)
 }
 
@@ -105,8 +108,7 @@ impl<'a> Questions<'a> {
 /// # Errors
 /// As [`Lpdo::fidelity`] and [`pauli_sum`].
 pub fn quantities(state: &Lpdo, asked: &Questions) -> Result<Vec<(String, f64)>> {
-    let dimension = state.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
-    let dense = dimension <= DENSE_FIT_LIMIT;
+    let dense = dimension(state.dims()) <= DENSE_FIT_LIMIT;
     let rho = if dense { Some(state.density()?) } else { None };
     let mut list = Vec::new();
     let purity = match &rho {

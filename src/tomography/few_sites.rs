@@ -4,7 +4,7 @@ use ndarray::{Array2, Array3, ArrayView2};
 use num_complex::Complex64;
 
 use super::compiled::Compiled;
-use super::density::DENSE_LIMIT;
+use super::density::{DENSE_LIMIT, dimension};
 use super::likelihood::{Loss, Sites};
 use super::products::Products;
 use crate::chain::apart;
@@ -14,7 +14,7 @@ use crate::linalg::{Op, cholesky, matmul, solve};
 type C = Complex64;
 
 /// Amplitudes of the purified state, purification included, that are held.
-const MOST_AMPLITUDES: usize = 1 << 20;
+pub(super) const MOST_AMPLITUDES: usize = 1 << 20;
 
 /// ```text
 ///   M [s0 s1 .., k0 k1 ..] = the chain     rho = M M^H     dL/dconj(M) = M / tr rho - R M,   R = sum of w E / p
@@ -32,10 +32,6 @@ pub(super) struct FewSites {
     hedge: f64,
 }
 
-fn size(list: &mut dyn Iterator<Item = usize>) -> usize {
-    list.fold(1usize, |p, n| p.saturating_mul(n))
-}
-
 impl FewSites {
     /// `None` where chains of these bonds are faster row by row.
     pub fn new(data: &Compiled, kraus: &[usize], bond: usize, vectors: bool) -> Result<Option<Self>> {
@@ -45,7 +41,7 @@ impl FewSites {
         // Operations of one value and gradient, either way; the trees of rows are bound by memory, hence the factor.
         let (mut along, mut left, mut widest) = (0.0, 1usize, 1usize);
         for (site, (&d, &k)) in dims.iter().zip(kraus).enumerate() {
-            let rest = size(&mut dims[site + 1..].iter().zip(&kraus[site + 1..]).map(|(d, k)| d.saturating_mul(*k)));
+            let rest = dimension(&dims[site + 1..]).saturating_mul(dimension(&kraus[site + 1..]));
             let right = left.saturating_mul(d * k).min(bond).min(rest);
             let entries = (left * d * k * right) as f64;
             along += if vectors { 24.0 * entries } else { 20.0 * entries * (left + right) as f64 };
@@ -59,8 +55,7 @@ impl FewSites {
     /// Whichever way is faster; `None` where there are too many sites. `hedge` is the exponent of the determinant over the shots.
     pub fn hedged(data: &Compiled, kraus: &[usize], hedge: f64) -> Result<Option<Self>> {
         let dims = &data.dims;
-        let dimension = size(&mut dims.iter().copied());
-        let purification = size(&mut kraus.iter().copied());
+        let (dimension, purification) = (dimension(dims), dimension(kraus));
         let amplitudes = dimension.saturating_mul(purification);
         if dimension > DENSE_LIMIT || amplitudes > MOST_AMPLITUDES {
             return Ok(None);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::chain_fit::log_likelihoods;
+use super::density::dimension;
 use super::readout::Readout;
 use super::shots::{Collector, Shots};
 use super::state::Lpdo;
@@ -61,7 +62,7 @@ pub fn goodness(state: &Lpdo, shots: &Shots, parameters: usize, readout: Option<
         let setting = shots.setting(group[0]);
         let several: Vec<usize> =
             setting.iter().zip(shots.dims()).map(|(&m, &d)| shots.measurements()[m as usize].outcomes(d)).collect();
-        let all = several.iter().fold(1usize, |n, &o| n.saturating_mul(o));
+        let all = dimension(&several);
         rows = rows.saturating_add(all);
         if all > MOST_OUTCOMES || rows > MOST_ROWS || rows as u64 > MOST_FOR_A_SHOT.saturating_mul(shots.total()) {
             return Ok(None);

@@ -121,7 +121,7 @@ pub(super) fn log_probabilities(sites: &Sites, data: &Compiled) -> Vec<f64> {
     let rows: Vec<u32> = (0..data.rows as u32).collect();
     let blocks: Vec<&[u32]> = rows.chunks(256).collect();
     let parts = parallel::map(blocks, |rows| {
-        if vectors(sites, data) { pure_forward(sites, data, rows).2 } else { mixed_forward(sites, data, rows).2 }
+        if vectors(sites, data) { pure_forward(sites, data, rows).1 } else { mixed_forward(sites, data, rows).1 }
     });
     parts.into_iter().flatten().map(|ln| ln - ln_norm).collect()
 }
@@ -166,8 +166,7 @@ pub(super) fn norm(sites: &Sites) -> (f64, Vec<Array3<C>>) {
 }
 
 /// Left environments `[rows, bond]` of every site, `T [rows, (s r)]` is not kept; `ln p` of every row.
-#[allow(clippy::type_complexity)]
-fn pure_forward(sites: &Sites, data: &Compiled, rows: &[u32]) -> (Vec<Vec<C>>, Vec<C>, Vec<f64>) {
+fn pure_forward(sites: &Sites, data: &Compiled, rows: &[u32]) -> (Vec<Vec<C>>, Vec<f64>) {
     let n = rows.len();
     let mut lefts = Vec::with_capacity(sites.tensors.len());
     let mut left = vec![ONE; n];
@@ -186,7 +185,12 @@ fn pure_forward(sites: &Sites, data: &Compiled, rows: &[u32]) -> (Vec<Vec<C>>, V
         lefts.push(std::mem::replace(&mut left, next));
     }
     let ln = ln.iter().zip(&left).map(|(ln, x)| 2.0 * ln + x.norm_sqr().ln()).collect();
-    (lefts, left, ln)
+    (lefts, ln)
+}
+
+/// `-sum w ln p / sum` of some rows, with `ln` their `ln p`.
+pub(super) fn mean_loss(data: &Compiled, rows: &[u32], ln: &[f64], sum: f64) -> f64 {
+    -rows.iter().zip(ln).map(|(&row, ln)| data.weights[row as usize] / sum * ln).sum::<f64>()
 }
 
 fn vector(data: &Compiled, row: u32, site: usize) -> &[C] {
@@ -196,9 +200,8 @@ fn vector(data: &Compiled, row: u32, site: usize) -> &[C] {
 
 fn pure_block(sites: &Sites, data: &Compiled, rows: &[u32], sum: f64) -> (f64, Vec<Array3<C>>) {
     let n = rows.len();
-    let (lefts, _, ln) = pure_forward(sites, data, rows);
-    let share = |row: u32| data.weights[row as usize] / sum;
-    let value = -rows.iter().zip(&ln).map(|(&row, ln)| share(row) * ln).sum::<f64>();
+    let (lefts, ln) = pure_forward(sites, data, rows);
+    let (share, value) = (|row: u32| data.weights[row as usize] / sum, mean_loss(data, rows, &ln, sum));
     let mut gradient = Vec::with_capacity(sites.tensors.len());
     let mut right = vec![ONE; n];
     for (site, a) in sites.tensors.iter().enumerate().rev() {
@@ -234,11 +237,9 @@ fn element(data: &Compiled, row: u32, site: usize) -> &Array2<C> {
 }
 
 /// `U [(rows ket), (bra site purification)]` of every site, and `ln p`. Left environments are `[rows, bra, ket]`, Hermitian.
-#[allow(clippy::type_complexity)]
-fn mixed_forward(sites: &Sites, data: &Compiled, rows: &[u32]) -> (Vec<Vec<C>>, Vec<Vec<f64>>, Vec<f64>) {
+fn mixed_forward(sites: &Sites, data: &Compiled, rows: &[u32]) -> (Vec<Vec<C>>, Vec<f64>) {
     let n = rows.len();
     let mut halves = Vec::with_capacity(sites.tensors.len());
-    let mut scales = Vec::with_capacity(sites.tensors.len());
     let mut left = vec![ONE; n];
     let mut ln = vec![0.0; n];
     for (site, a) in sites.tensors.iter().enumerate() {
@@ -271,15 +272,12 @@ fn mixed_forward(sites: &Sites, data: &Compiled, rows: &[u32]) -> (Vec<Vec<C>>, 
         let conj: Vec<C> = flat.iter().map(|x| x.conj()).collect();
         let mut next = product(view(n * r, l * sk, &u), Op::None, view(l * sk, r, &conj), Op::None);
         next.iter_mut().for_each(|x| *x = x.conj());
-        let mut scale = vec![0.0; n];
-        tame(&mut next, r * r, &mut scale);
-        ln.iter_mut().zip(&scale).for_each(|(l, s)| *l += s);
+        tame(&mut next, r * r, &mut ln);
         halves.push(u);
-        scales.push(scale);
         left = next;
     }
     let ln = ln.iter().zip(&left).map(|(ln, x)| ln + x.re.max(0.0).ln()).collect();
-    (halves, scales, ln)
+    (halves, ln)
 }
 
 /// `-share R / p`, appended to `weighted`: what a row adds to the derivative of the loss. `here` `[ket, bra]` and `right` `[bra, ket]` are
@@ -292,9 +290,8 @@ pub(super) fn by_chance(here: &[C], right: &[C], share: f64, weighted: &mut Vec<
 
 pub(super) fn mixed_block(sites: &Sites, data: &Compiled, rows: &[u32], sum: f64) -> (f64, Vec<Array3<C>>) {
     let n = rows.len();
-    let (halves, _, ln) = mixed_forward(sites, data, rows);
-    let share = |row: u32| data.weights[row as usize] / sum;
-    let value = -rows.iter().zip(&ln).map(|(&row, ln)| share(row) * ln).sum::<f64>();
+    let (halves, ln) = mixed_forward(sites, data, rows);
+    let (share, value) = (|row: u32| data.weights[row as usize] / sum, mean_loss(data, rows, &ln, sum));
     let mut gradient = Vec::with_capacity(sites.tensors.len());
     // [rows, bra, ket], Hermitian.
     let mut right = vec![ONE; n];

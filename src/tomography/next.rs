@@ -1,6 +1,7 @@
 //! Which settings to measure next.
 
 use super::chain_fit::log_likelihoods;
+use super::density::dimension;
 use super::measurement::Measurement;
 use super::readout::Readout;
 use super::shots::{Collector, Shots};
@@ -72,7 +73,7 @@ pub fn next_settings(
 fn information(states: &[Lpdo], setting: &[Measurement], readout: Option<&Readout>, seed: Seed) -> Result<f64> {
     let dims = states[0].dims();
     let several: Vec<usize> = setting.iter().zip(dims).map(|(m, &d)| m.outcomes(d)).collect();
-    let all = several.iter().fold(1usize, |n, &o| n.saturating_mul(o));
+    let all = dimension(&several);
     let count = states.len() as f64;
     // ln p_k - ln p, from the logarithms of all p_k.
     let gain = |lns: &[Vec<f64>], k: usize, row: usize| {

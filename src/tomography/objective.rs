@@ -2,6 +2,7 @@
 
 use super::compiled::Compiled;
 use super::dense::DENSE_FIT_LIMIT;
+use super::density::dimension;
 use super::few_sites::FewSites;
 use super::likelihood::{Loss, Sites, loss, norm};
 use super::preservation::Preservation;
@@ -24,7 +25,7 @@ impl<'a> Objective<'a> {
         let vectors = data.vectors.is_some() && kraus.iter().all(|&k| k == 1);
         let few = if hedge > 0.0 {
             let refused = |why: &str| Error::setting("hedge", hedge, why);
-            if data.dims.iter().fold(1usize, |d, &n| d.saturating_mul(n)) > DENSE_FIT_LIMIT {
+            if dimension(&data.dims) > DENSE_FIT_LIMIT {
                 return Err(refused("a hedged likelihood is for eight qubits at the most; give 0"));
             }
             if kraus.iter().zip(&data.dims).any(|(k, d)| k < d) {

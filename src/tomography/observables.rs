@@ -4,7 +4,7 @@ use ndarray::Array2;
 use num_complex::Complex64;
 
 use super::dense::DENSE_FIT_LIMIT;
-use super::density;
+use super::density::{self, dimension};
 use super::state::Lpdo;
 use crate::chain::Mps;
 use crate::circuit::{Pauli, PauliSum};
@@ -102,7 +102,7 @@ pub fn block_entropies(state: &Lpdo) -> Result<Option<Vec<f64>>> {
     if state.is_pure() {
         return state.chain().clone().entropies().map(Some);
     }
-    let d = state.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
+    let d = dimension(state.dims());
     if d > DENSE_FIT_LIMIT {
         return Ok(None);
     }

@@ -4,7 +4,7 @@ use ndarray::Array3;
 use num_complex::Complex64;
 
 use super::compiled::Compiled;
-use super::likelihood::{Sites, by_chance, product, tame, view};
+use super::likelihood::{Sites, by_chance, mean_loss, product, tame, view};
 use crate::linalg::Op;
 
 type C = Complex64;
@@ -83,12 +83,7 @@ impl<'a> Closed<'a> {
                     places.iter().flat_map(|&p| left[p * l * l..][..l * l].iter().copied()).collect();
                 let t = product(view(m * l, l, &gathered), Op::None, view(l, k * r, b), Op::None);
                 // [(rows bra), (purification ket)] to [(rows ket), (bra purification)]
-                let mut u = vec![ZERO; m * r * l * k];
-                for (t, u) in t.chunks_exact(l * k * r).zip(u.chunks_exact_mut(r * l * k)) {
-                    for (column, stretch) in t.chunks_exact(r).enumerate() {
-                        stretch.iter().enumerate().for_each(|(x, value)| u[x * l * k + column] = *value);
-                    }
-                }
+                let u = turned(&t, l * k, r);
                 let out = product(view(m * r, l * k, &u), Op::None, view(l * k, r, conj), Op::None);
                 for (&p, out) in places.iter().zip(out.chunks_exact(r * r)) {
                     next[p * r * r..][..r * r].copy_from_slice(out);
@@ -103,7 +98,7 @@ impl<'a> Closed<'a> {
         }
         let share = |row: u32| self.data.weights[row as usize] / sum;
         let ln: Vec<f64> = ln.iter().zip(&left).map(|(ln, x)| ln + x.re.max(0.0).ln()).collect();
-        let value = -rows.iter().zip(&ln).map(|(&row, ln)| share(row) * ln).sum::<f64>();
+        let value = mean_loss(self.data, rows, &ln, sum);
         let mut gradient = Vec::with_capacity(sites.tensors.len());
         // [rows, bra, ket], Hermitian.
         let mut right = vec![ONE; n];
@@ -132,12 +127,7 @@ impl<'a> Closed<'a> {
                 }
                 // [(rows bra), (ket purification)] to [(rows ket), (purification bra)]
                 let w = product(view(m * r, r, &gathered), Op::None, view(l * k, r, b), Op::Transpose);
-                let mut x = vec![ZERO; m * l * k * r];
-                for (w, x) in w.chunks_exact(r * l * k).zip(x.chunks_exact_mut(l * k * r)) {
-                    for (bra, stretch) in w.chunks_exact(l * k).enumerate() {
-                        stretch.iter().enumerate().for_each(|(column, value)| x[column * r + bra] = *value);
-                    }
-                }
+                let x = turned(&w, r, l * k);
                 let out = product(view(m * l, k * r, &x), Op::None, view(l, k * r, conj), Op::Transpose);
                 for (&p, out) in places.iter().zip(out.chunks_exact(l * l)) {
                     next[p * l * l..][..l * l].iter_mut().zip(out).for_each(|(n, x)| *n = x.conj());
@@ -152,6 +142,17 @@ impl<'a> Closed<'a> {
         gradient.reverse();
         (value, gradient)
     }
+}
+
+/// The transpose of each matrix `[rows, columns]` of many.
+fn turned(entries: &[C], rows: usize, columns: usize) -> Vec<C> {
+    let mut all = vec![ZERO; entries.len()];
+    for (from, to) in entries.chunks_exact(rows * columns).zip(all.chunks_exact_mut(rows * columns)) {
+        for (row, stretch) in from.chunks_exact(columns).enumerate() {
+            stretch.iter().enumerate().for_each(|(column, value)| to[column * rows + row] = *value);
+        }
+    }
+    all
 }
 
 #[cfg(test)]

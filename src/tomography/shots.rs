@@ -8,7 +8,7 @@ use rand::RngExt;
 
 use super::measurement::Measurement;
 use crate::error::{Error, Result};
-use crate::random::Seed;
+use crate::random::{Seed, permutation};
 
 /// Shots beyond which counts are no longer exact in double precision.
 const MOST: u64 = 1 << 53;
@@ -312,6 +312,28 @@ impl Shots {
         }
         let kept: Vec<u64> = self.counts.iter().zip(&held).map(|(c, h)| c - h).collect();
         Ok((self.with_counts(&kept)?, self.with_counts(&held)?))
+    }
+
+    /// Deals the shots out at random into `parts` of the same size, as far as they go; returns for each of the first `some` of them all
+    /// other shots and its own.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] unless `parts` is 2 or more and no more than there are shots.
+    pub fn folds(&self, parts: usize, some: usize, seed: Seed) -> Result<Vec<(Self, Self)>> {
+        if parts < 2 || parts as u64 > self.total() {
+            let expected = format!("2 or more, and no more than the {} shots there are", self.total());
+            return Err(Error::setting("parts of a record", parts, expected));
+        }
+        let rows: Vec<usize> =
+            (0..self.rows()).flat_map(|row| std::iter::repeat_n(row, self.counts[row] as usize)).collect();
+        let order = permutation(rows.len(), &mut seed.stream("folds", 0));
+        let fold = |number: usize| {
+            let mut held = vec![0u64; self.rows()];
+            order.iter().skip(number).step_by(parts).for_each(|&shot| held[rows[shot]] += 1);
+            let kept: Vec<u64> = self.counts.iter().zip(&held).map(|(c, h)| c - h).collect();
+            Ok((self.with_counts(&kept)?, self.with_counts(&held)?))
+        };
+        (0..parts.min(some)).map(fold).collect()
     }
 
     /// As many shots drawn from these with replacement, within each setting: a sample of the bootstrap.

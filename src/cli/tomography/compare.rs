@@ -13,6 +13,7 @@ use crate::cli::output::{number, print, print_json};
 use crate::error::{Error, Place, Result};
 use crate::random::Seed;
 use crate::report::Table;
+use crate::tomography::density::dimension;
 use crate::tomography::{
     Bootstrap, ChainSettings, DENSE_FIT_LIMIT, Estimate, Estimator, Questions, Shadows, Shots, quantities, spreads,
 };
@@ -92,7 +93,7 @@ impl Compare {
             Estimator::Chain(settings)
         };
         let mut fits = vec![("mps", chain(1)), ("lpdo", chain(self.purification))];
-        let d = shots.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
+        let d = dimension(shots.dims());
         if d <= DENSE_FIT_LIMIT {
             for (name, method) in
                 [("dense ml", MethodName::Ml), ("dense pls", MethodName::Pls), ("dense hedged", MethodName::Hedged)]
@@ -173,7 +174,7 @@ impl Compare {
             (settings.readout, settings.seed) = (readout.clone(), Seed(self.seed));
             let estimator = Estimator::Chain(settings);
             let chain = estimator.estimate(shots, None, &mut |_| true).map_err(place)?;
-            let d = shots.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
+            let d = dimension(shots.dims());
             let dense = (d <= DENSE_FIT_LIMIT)
                 .then(|| Estimator::Dense(MethodName::Ml.method(), readout).estimate(shots, None, &mut |_| true))
                 .transpose()

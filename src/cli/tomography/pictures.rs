@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::cli::output::write_text;
 use crate::error::{Error, Result};
 use crate::report::{Chart, city_plot, heat_map, line_chart};
-use crate::tomography::{Estimate, Goodness, Lpdo, Process, Residual, block_entropies, correlations};
+use crate::tomography::density::dimension;
+use crate::tomography::{Estimate, Goodness, Process, Residual, block_entropies, correlations};
 
 /// Pictures of a fit.
 pub(super) fn pictures(folder: &Path, estimate: &Estimate, good: Option<&Goodness>) -> Result<()> {
@@ -29,7 +30,9 @@ pub(super) fn pictures(folder: &Path, estimate: &Estimate, good: Option<&Goodnes
         let chart = Chart::new("Entropy of the sites left of a cut", "bond", "S (nats)").curve("", points).from_zero();
         write("entropy.svg", line_chart(&chart.counting(0..=state.sites() - 2))?)?;
     }
-    city(folder, "state.svg", state)?;
+    if dimension(state.dims()) <= LARGEST_CITY {
+        write("state.svg", city_plot(&state.density()?, state.dims())?)?;
+    }
     if let Some(g) = good {
         let excess = |r: &Residual| (r.g2 - r.degrees as f64) / (2.0 * r.degrees.max(1) as f64).sqrt();
         let points = g.residuals.iter().enumerate().map(|(i, r)| (i as f64 + 1.0, excess(r)));
@@ -46,7 +49,7 @@ pub(super) fn pictures(folder: &Path, estimate: &Estimate, good: Option<&Goodnes
 pub(super) fn pictures_of_channel(folder: &Path, process: &Process, curve: &[f64]) -> Result<()> {
     training(folder, curve, "NLL (nats per shot) and penalty")?;
     let dims: Vec<usize> = process.inputs().iter().chain(&process.outputs()).copied().collect();
-    if dims.iter().fold(1usize, |d, &n| d.saturating_mul(n)) > LARGEST_CITY {
+    if dimension(&dims) > LARGEST_CITY {
         return Ok(());
     }
     write_text(&folder.join("choi.svg"), &city_plot(&process.choi_matrix()?, &dims)?)
@@ -54,14 +57,6 @@ pub(super) fn pictures_of_channel(folder: &Path, process: &Process, curve: &[f64
 
 /// The largest dimension of a matrix whose towers can be told apart.
 const LARGEST_CITY: usize = 16;
-
-fn city(folder: &Path, name: &str, state: &Lpdo) -> Result<()> {
-    let d = state.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
-    if d > LARGEST_CITY {
-        return Ok(());
-    }
-    write_text(&folder.join(name), &city_plot(&state.density()?, state.dims())?)
-}
 
 /// Makes the folder, and the curve of the loss where there is one.
 fn training(folder: &Path, curve: &[f64], loss: &str) -> Result<()> {

@@ -1,7 +1,8 @@
 //! What records of a state cannot tell.
 
 use crate::error::Result;
-use crate::tomography::{DENSE_FIT_LIMIT, Shots};
+use crate::tomography::density::dimension;
+use crate::tomography::{DENSE_FIT_LIMIT, Readout, Shots};
 
 /// What the records cannot tell, a line each.
 pub(super) fn warnings(shots: &Shots) -> Result<Vec<String>> {
@@ -27,7 +28,7 @@ pub(super) fn warnings(shots: &Shots) -> Result<Vec<String>> {
         ));
     } else {
         // Products of complete measurements at every site: the settings have to be many as well.
-        let d = shots.dims().iter().fold(1usize, |d, &n| d.saturating_mul(n));
+        let d = dimension(shots.dims());
         let outcomes: usize = shots.by_setting().len().saturating_mul(d.saturating_sub(1)).saturating_add(1);
         let simple = shots.measurements().iter().all(|m| m.outcomes(2) <= 2);
         if simple && outcomes < d.saturating_mul(d) && d <= DENSE_FIT_LIMIT {
@@ -43,4 +44,14 @@ pub(super) fn warnings(shots: &Shots) -> Result<Vec<String>> {
         list.push(format!("{} shots: too few to tell anything", shots.total()));
     }
     Ok(list)
+}
+
+/// That a detector reads the same whatever the state, where its errors are so large.
+pub(super) fn blind(readout: &Readout) -> Option<String> {
+    let same =
+        |m: &ndarray::Array2<f64>| m.columns().into_iter().all(|c| (&c - &m.column(0)).iter().all(|x| x.abs() < 1e-3));
+    let site = readout.matrices().iter().position(same)?;
+    Some(format!(
+        "site {site}: with these errors the detector reads the same whatever the state; what is fitted there is chosen by chance"
+    ))
 }

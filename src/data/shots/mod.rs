@@ -13,6 +13,7 @@ use crate::tomography::Shots;
 
 pub use channel::{process_shots_from_bytes, read_process_shots};
 pub(super) use json::{complex, matrix};
+use reader::{Columns, fields};
 
 /// The version of the format of records that is written; it is read as well.
 pub const SHOTS_VERSION: u64 = 1;
@@ -73,20 +74,29 @@ pub fn read_shots(source: &str, bases: Option<&str>) -> Result<Records> {
 /// As [`read_shots`].
 pub fn shots_from_bytes(name: &str, bytes: &[u8], bases: Option<(&str, &[u8])>) -> Result<Records> {
     let bytes = unpacked(name, bytes)?;
+    // Spreadsheets put a mark in front of text in UTF-8.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     if let Some((bases_name, bases)) = bases {
-        return text::split_files(name, &bytes, bases_name, &unpacked(bases_name, bases)?);
+        return text::split_files(name, bytes, bases_name, &unpacked(bases_name, bases)?);
     }
     if bytes.starts_with(b"PK") {
-        return archive::archive(name, &bytes);
+        return archive::archive(name, bytes);
     }
-    let first = lines(&bytes).find(|(_, l)| !l.starts_with(b"#")).map(|(_, l)| l).unwrap_or_default();
+    let first = lines(bytes).find(|(_, l)| !l.starts_with(b"#")).map(|(_, l)| l).unwrap_or_default();
     if first.starts_with(b"{") {
-        json::json(name, &bytes)
-    } else if first.iter().any(|&b| b == b',' || b == b';') {
-        text::csv(name, &bytes)
+        json::json(name, bytes)
+    } else if first.iter().any(|&b| b == b',' || b == b';') || tabular(first) {
+        text::csv(name, bytes)
     } else if first.first().is_some_and(u8::is_ascii_alphabetic) {
-        text::columns(name, &bytes)
+        text::columns(name, bytes)
     } else {
-        text::split_files(name, &bytes, "", b"")
+        text::split_files(name, bytes, "", b"")
     }
+}
+
+/// Whether a line has names of columns parted by tabs.
+fn tabular(line: &[u8]) -> bool {
+    let named = |text| Columns::named(&fields(text));
+    std::str::from_utf8(line)
+        .is_ok_and(|t| t.contains('\t') && named(t).setting.is_some() && named(t).outcome.is_some())
 }

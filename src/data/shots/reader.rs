@@ -174,7 +174,7 @@ fn comment(reader: &mut Reader, text: &str) -> Result<(), String> {
 }
 
 pub(super) fn fields(text: &str) -> Vec<&str> {
-    let mark = if text.contains(',') { ',' } else { ';' };
+    let mark = [',', ';'].into_iter().find(|&mark| text.contains(mark)).unwrap_or('\t');
     text.split(mark).map(|f| f.trim().trim_matches('"').trim()).collect()
 }
 

@@ -23,6 +23,10 @@ pub(super) fn csv(name: &str, bytes: &[u8]) -> Result<Records> {
             none => {
                 let named = Columns::named(&fields);
                 if named.setting.is_some() && named.outcome.is_some() {
+                    let again = |i: usize| fields[..i].iter().any(|f| f.eq_ignore_ascii_case(fields[i]));
+                    if let Some(i) = (0..fields.len()).find(|&i| again(i)) {
+                        return Err(format!("two columns '{}'; give each a name of its own", quoted(fields[i])));
+                    }
                     *none = Some(named);
                     return Ok(());
                 }
@@ -66,7 +70,14 @@ pub(super) fn csv(name: &str, bytes: &[u8]) -> Result<Records> {
 /// `YXXY 1010`, with a count behind it or not.
 pub(super) fn columns(name: &str, bytes: &[u8]) -> Result<Records> {
     let mut reader = Reader::new();
+    let mut first = true;
     each_line(name, bytes, &mut reader, |reader, text| {
+        if std::mem::take(&mut first) {
+            let named = Columns::named(&text.split_whitespace().collect::<Vec<_>>());
+            if (named.setting, named.outcome) == (Some(0), Some(1)) {
+                return Ok(());
+            }
+        }
         let mut words = text.split_whitespace();
         let (Some(setting), Some(outcome), n, None) = (words.next(), words.next(), words.next(), words.next()) else {
             return Err("expected a setting and an outcome, as 'XYZ 010', and a count or none".into());
