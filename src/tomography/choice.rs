@@ -104,6 +104,8 @@ pub struct Choice {
 /// # Errors
 /// As these.
 pub fn choose(shots: &Shots, settings: &ChainSettings, free: Free, watch: &mut dyn FnMut() -> bool) -> Result<Choice> {
+    // A pure fit that is to be compared with a mixed one is a maximum of the likelihood.
+    let prior = free.prior && settings.purification == 1 && settings.readout.is_none();
     let with_bond = |settings: ChainSettings, watch: &mut dyn FnMut() -> bool| {
         let Some(held_out) = free.bond else {
             return Ok(Choice { settings, tried: Vec::new(), held_out: None, purity: None });
@@ -113,7 +115,7 @@ pub fn choose(shots: &Shots, settings: &ChainSettings, free: Free, watch: &mut d
         let judge = Judge::new(shots, &settings, held_out)?;
         let (mut trials, mut best) = judge.bonds(&settings, &bonds, &mut |_, _| watch())?;
         let whole: u64 = judge.divisions.iter().map(|(_, valid)| valid.total()).sum();
-        if free.prior && settings.purification == 1 && settings.readout.is_none() && whole == shots.total() {
+        if prior && whole == shots.total() {
             best = judge.refined(&mut trials, best, watch)?;
         }
         let tried = judge.told(&trials, best);
