@@ -90,13 +90,13 @@ pub struct Choice {
     pub settings: ChainSettings,
     /// What was tried for the model that was chosen.
     pub tried: Vec<Tried>,
-    /// Held-out loss of what was chosen, over all [`divisions`], where something was held out.
+    /// Held-out loss of what was chosen, over all [`divisions`](super::divisions), where something was held out.
     pub held_out: Option<f64>,
     /// What decided between pure and mixed.
     pub purity: Option<PurityTest>,
 }
 
-/// Chooses what is free in `settings`: the bond by [`choose_bond`], a pure or a mixed state by [`pure_suffices`] unless the bond is given
+/// Chooses what is free in `settings`: the bond by [`choose_bond`](super::choose_bond), a pure or a mixed state by [`pure_suffices`] unless the bond is given
 /// and holds every state.
 ///
 /// A prior and symmetries are chosen where every shot is held out once: for less the differences are too small.
