@@ -6,6 +6,7 @@ use super::density::dimension;
 use super::estimate::parameters;
 use super::held_out::{Judge, Tried};
 use super::shots::Shots;
+use super::state::Lpdo;
 use crate::error::{Error, Result};
 use crate::parallel;
 
@@ -88,6 +89,8 @@ pub struct Free {
 pub struct Choice {
     /// The settings with what was chosen.
     pub settings: ChainSettings,
+    /// Where the fit to all shots is to begin: a fit to a part of them with these settings. From a start of its own it may end elsewhere.
+    pub start: Option<Lpdo>,
     /// What was tried for the model that was chosen.
     pub tried: Vec<Tried>,
     /// Held-out loss of what was chosen, over all [`divisions`](super::divisions), where something was held out.
@@ -108,7 +111,7 @@ pub fn choose(shots: &Shots, settings: &ChainSettings, free: Free, watch: &mut d
     let prior = free.prior && settings.purification == 1 && settings.readout.is_none();
     let with_bond = |settings: ChainSettings, watch: &mut dyn FnMut() -> bool| {
         let Some(held_out) = free.bond else {
-            return Ok(Choice { settings, tried: Vec::new(), held_out: None, purity: None });
+            return Ok(Choice { settings, start: None, tried: Vec::new(), held_out: None, purity: None });
         };
         let full = most_bond(shots.dims(), settings.purification);
         let bonds: Vec<usize> = BONDS.into_iter().filter(|&b| b <= full).collect();
@@ -120,7 +123,8 @@ pub fn choose(shots: &Shots, settings: &ChainSettings, free: Free, watch: &mut d
         }
         let tried = judge.told(&trials, best);
         let held_out = Some(tried[best].nll);
-        Ok::<_, Error>(Choice { held_out, settings: trials.swap_remove(best).settings, tried, purity: None })
+        let start = judge.start(&trials[best], shots)?;
+        Ok::<_, Error>(Choice { settings: trials.swap_remove(best).settings, start, tried, held_out, purity: None })
     };
     let mixed = with_bond(settings.clone(), watch)?;
     // Who gives the full dimension wants the maximum over all states.
@@ -133,8 +137,8 @@ pub fn choose(shots: &Shots, settings: &ChainSettings, free: Free, watch: &mut d
     let pure = ChainSettings { purification: 1, hedge: 0.0, starts, ..settings.clone() };
     let pure = with_bond(pure, watch)?;
     let likeliest = ChainSettings { hedge: 0.0, ..mixed.settings.clone() };
-    let pure_fit = fit_chain(shots, &pure.settings, None, &mut |_| true)?;
-    let mixed_fit = fit_chain(shots, &likeliest, None, &mut |_| true)?;
+    let pure_fit = fit_chain(shots, &pure.settings, pure.start.as_ref(), &mut |_| true)?;
+    let mixed_fit = fit_chain(shots, &likeliest, mixed.start.as_ref(), &mut |_| true)?;
     let test = pure_suffices(shots, (&pure.settings, &pure_fit), (&likeliest, &mixed_fit))?;
     Ok(Choice { purity: Some(test), ..if test.pure() { pure } else { mixed } })
 }

@@ -1,6 +1,6 @@
 //! What a record tells by shots that are held out: which of several fits predicts them best.
 
-use super::chain_fit::{ChainSettings, fit_chain, log_likelihoods};
+use super::chain_fit::{ChainSettings, fit_chain, log_likelihoods, nll};
 use super::density::dimension;
 use super::shots::Shots;
 use super::state::Lpdo;
@@ -112,6 +112,18 @@ impl Judge {
         });
         trial.seen.extend(found.into_iter().collect::<Result<Vec<_>>>()?);
         Ok(())
+    }
+
+    /// The fit of a trial to training shots that explains the whole record best: whatever basin it lies in is the one that was judged.
+    pub fn start(&self, trial: &Trial, shots: &Shots) -> Result<Option<Lpdo>> {
+        let mut best: Option<(f64, &Lpdo)> = None;
+        for (state, _) in &trial.seen {
+            let loss = nll(state, shots, trial.settings.readout.as_ref())?;
+            if best.is_none_or(|(least, _)| loss < least) {
+                best = Some((loss, state));
+            }
+        }
+        Ok(best.map(|(_, state)| state.clone()))
     }
 
     /// Mean loss of the held-out shots of the divisions that were looked at, nats a shot.

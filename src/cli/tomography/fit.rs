@@ -193,7 +193,7 @@ impl Fit {
         }
         let observables = observables(&self.observable, &shots)?;
         let asked = Questions { target: target.as_ref(), observables: &observables };
-        let start = self.start.as_deref().map(|path| load_lpdo(path).map(|s| s.0)).transpose()?;
+        let mut start = self.start.as_deref().map(|path| load_lpdo(path).map(|s| s.0)).transpose()?;
         let stopped = on_signal()?;
         let clock = Instant::now();
         let mut warnings = warnings(&shots)?;
@@ -216,6 +216,7 @@ impl Fit {
             };
             let choice = choose(&shots, settings, free, &mut || !stopped.load(Ordering::Relaxed))?;
             (*settings, tried, chosen, purity) = (choice.settings, choice.tried, choice.held_out, choice.purity);
+            start = choice.start;
         }
         let mut watch = |_: f64| !stopped.load(Ordering::Relaxed);
         let parts = if held_out > 0.0 { divisions(&shots, held_out, Seed(self.seed))? } else { Vec::new() };
