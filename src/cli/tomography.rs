@@ -17,6 +17,7 @@ use clap::{Args, Subcommand};
 use ndarray::Array2;
 
 use super::Exit;
+use super::loaded::is_circuit;
 use crate::circuit::{DensityMatrix, MpsSimulator, PauliSum, Statevector};
 use crate::data::{DenseState, Records, read_dense_state, read_process_shots, read_real_matrices, read_shots};
 use crate::error::{Error, Place, Result};
@@ -165,7 +166,7 @@ const AS_A_VECTOR: usize = 12;
 fn state(path: &Path, dims: Option<&[usize]>) -> Result<Lpdo> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     let place = |e: Error| e.at(Place::File(path.into()));
-    if matches!(extension, "qasm" | "qsim") {
+    if is_circuit(path) {
         let circuit = load_circuit(path)?;
         if circuit.num_qubits() > AS_A_VECTOR {
             return Lpdo::pure(MpsSimulator::<f64>::new().run(&circuit)?.state).map_err(place);
@@ -215,7 +216,7 @@ fn state(path: &Path, dims: Option<&[usize]>) -> Result<Lpdo> {
 
 /// The state at the end of a circuit with noise after its gates.
 fn noisy_state(path: &Path, noise: &Path) -> Result<Lpdo> {
-    if !matches!(path.extension().and_then(|e| e.to_str()), Some("qasm" | "qsim")) {
+    if !is_circuit(path) {
         return Err(Error::setting("noise", "given", "noise follows the gates of a circuit (.qasm, .qsim)"));
     }
     let circuit = load_noise(noise)?.applied(&load_circuit(path)?)?;

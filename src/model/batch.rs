@@ -113,6 +113,19 @@ pub(super) fn check_count(count: usize, sites: usize) -> Result<()> {
     check_room::<u8>(|| format!("a batch of {count} samples"), bytes, "draw fewer at a time")
 }
 
+/// That evidence has a symbol of each site or none, within the dimension of the site.
+pub(super) fn check_evidence(evidence: &[Option<u8>], dims: &[usize]) -> Result<()> {
+    if evidence.len() != dims.len() {
+        return Err(Error::shape("the evidence, in sites", evidence.len(), dims.len()));
+    }
+    for (site, (symbol, &dim)) in evidence.iter().zip(dims).enumerate() {
+        if let Some(found) = symbol.map(usize::from).filter(|found| *found >= dim) {
+            return Err(Error::Symbol { sample: 0, site, found, dim });
+        }
+    }
+    Ok(())
+}
+
 impl Batch<u8> {
     /// Every configuration of sites with these dimensions, the last site running fastest.
     ///

@@ -89,8 +89,7 @@ impl Backward {
             return Ok(());
         }
         if positions.len() > 3 {
-            let what = format!("derivative of a gate on {} qubits: gates of up to 3 are taken", positions.len());
-            return Err(Error::Circuit { what });
+            return Err(too_wide(positions.len()));
         }
         let (whole, dagger) = (matrix.controlled(&controls), matrix.controlled(&controls).dagger());
         let turn = |(chain, d): (Chain, Matrix)| Ok((chain, d.beside_zero(&controls).times(&dagger)?));
@@ -177,6 +176,11 @@ impl Backward {
         self.reads.reverse();
         Ok(())
     }
+}
+
+/// That a gate with parameters acts on too many qubits.
+pub(super) fn too_wide(qubits: usize) -> Error {
+    Error::Circuit { what: format!("derivative of a gate on {qubits} qubits: gates of up to 3 are taken") }
 }
 
 /// The diagonals of `H = i K`, if all of these are diagonal.

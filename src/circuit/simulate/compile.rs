@@ -167,15 +167,14 @@ fn is_swap(matrix: &Matrix) -> bool {
 }
 
 /// A gate as a matrix of one position, which acts where another has a value.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Single {
     pub control: Option<(usize, bool)>,
     pub target: usize,
 }
 
 impl Single {
-    /// Of a gate on positions, controls first, whose matrix of the targets has `Single::widened` to turn it into one of the
-    /// target; `None` if the gate is none of these.
+    /// Of a gate on positions, controls first; `None` if it is no gate of one position with at most one control.
     pub(super) fn of(controls: &[bool], positions: &[usize]) -> Option<Self> {
         match (positions, controls) {
             (&[target], _) => Some(Single { control: None, target }),

@@ -111,8 +111,8 @@ where
     /// [`Error::Circuit`] for a symbol without a value, and if the circuit has noise, measures, resets or has conditions
     /// before its end; [`Error::Setting`] for an impossible truncation; [`Error::Room`] beyond bonds of 16384.
     pub fn run(&self, circuit: &Circuit) -> Result<MpsRun<T>> {
-        match self.found.as_deref().filter(|found| found.circuit == *circuit) {
-            Some(found) => found.chain.clone().finished(),
+        match self.found(circuit) {
+            Some(chain) => chain.finished(),
             None => self.run_watched(circuit, usize::MAX, |_, _| Ok(())),
         }
     }
@@ -180,6 +180,11 @@ where
         Ok(tried)
     }
 
+    /// What a trial has found for this circuit.
+    fn found(&self, circuit: &Circuit) -> Option<Chain<T>> {
+        self.found.as_deref().filter(|found| found.circuit == *circuit).map(|found| found.chain.clone())
+    }
+
     fn start(&self, circuit: &Circuit) -> Result<Chain<T>> {
         self.truncation.validate()?;
         if circuit.num_qubits() == 0 {
@@ -211,8 +216,8 @@ where
 
     fn sampler(&self, circuit: &Circuit, seed: Seed) -> Result<Box<dyn Sampler>> {
         let program = Program::new(circuit, |gates| fuse(gates, circuit.num_qubits()))?;
-        Ok(match self.found.as_deref().filter(|found| found.circuit == *circuit) {
-            Some(found) => Box::new(Shooter::after(found.chain.clone(), program, seed)?),
+        Ok(match self.found(circuit) {
+            Some(chain) => Box::new(Shooter::after(chain, program, seed)?),
             None => Box::new(Shooter::new(self.start(circuit)?, program, seed)?),
         })
     }

@@ -10,7 +10,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 use num_complex::{Complex, Complex64};
 
 use super::adjoint::{Chain as Slopes, Gradient, Turned, turned};
-use super::backward::{Moving, product};
+use super::backward::{Moving, product, too_wide};
 use super::fuse::Fused;
 use super::mps::{Chain, MpsSimulator, mpo};
 use super::program::{Placed, Program};
@@ -18,7 +18,7 @@ use crate::chain::Mps;
 use crate::circuit::circuit::Circuit;
 use crate::circuit::matrix::Matrix;
 use crate::circuit::pauli::PauliSum;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::linalg::{Op, matmul};
 use crate::scalar::{LogScaled, Real, Scalar};
 
@@ -56,8 +56,7 @@ impl Gates {
         }
         if qubits.len() > 3 {
             if !derivatives.is_empty() {
-                let what = format!("derivative of a gate on {} qubits: gates of up to 3 are taken", qubits.len());
-                return Err(Error::Circuit { what });
+                return Err(too_wide(qubits.len()));
             }
             let gate = Fused::Controlled { controls, qubits, matrix: matrix.dagger() };
             self.undo.push(Undo { gate, by: Vec::new() });
@@ -109,7 +108,7 @@ where
     /// ```
     ///
     /// # Errors
-    /// As [`MpsSimulator::run`]; [`Error::Circuit`] for a symbol without a value or a value without a symbol, and for a
+    /// As [`MpsSimulator::run`]; [`crate::Error::Circuit`] for a symbol without a value or a value without a symbol, and for a
     /// gate with symbols on more than three qubits.
     pub fn gradient(&self, circuit: &Circuit, values: &[(&str, f64)], observable: &PauliSum) -> Result<Gradient> {
         observable.check(circuit.num_qubits())?;

@@ -314,8 +314,11 @@ impl Fit {
         settings.iterations = self.iterations;
         settings.starts = self.starts.unwrap_or(settings.starts);
         settings.shrink = self.shrink.unwrap_or(0.0);
-        settings.symmetries = self.symmetry.iter().filter_map(|s| s.symmetry()).collect();
-        settings.symmetries.dedup();
+        for symmetry in self.symmetry.iter().filter_map(|s| s.symmetry()) {
+            if !settings.symmetries.contains(&symmetry) {
+                settings.symmetries.push(symmetry);
+            }
+        }
         let d = dimension(shots.dims());
         let full_rank = shots.dims().iter().all(|&levels| levels <= purification);
         let chosen = self.bond.is_none() && start.is_none() && settings.optimiser == Optimiser::Lbfgs;

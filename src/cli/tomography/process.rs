@@ -11,6 +11,7 @@ use super::pictures::pictures_of_channel;
 use super::simulate::{Drawing, SettingsName};
 use super::{Detector, Exit};
 use crate::circuit::{Circuit, DensityMatrix, Statevector};
+use crate::cli::loaded::is_circuit;
 use crate::cli::output::{folder, number, print, print_json, writable};
 use crate::cli::training::on_signal;
 use crate::data::{DenseState, read_dense_state, read_process_shots};
@@ -50,7 +51,7 @@ impl ProcessCommand {
 fn channel(path: &Path, noise: Option<&Path>) -> Result<Process> {
     let place = |e: Error| e.at(Place::File(path.into()));
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-    if matches!(extension, "qasm" | "qsim") {
+    if is_circuit(path) {
         let circuit = load_circuit(path)?;
         return of_circuit(&circuit, noise).map_err(place);
     }

@@ -5,7 +5,7 @@ use rand::RngExt;
 use super::BornCircuit;
 use crate::circuit::{Simulator, Statevector};
 use crate::error::{Error, Place, Result};
-use crate::model::batch::check_count;
+use crate::model::batch::{check_count, check_evidence};
 use crate::model::{Batch, Conditional, GenerativeModel, Marginal};
 use crate::random::Seed;
 
@@ -41,21 +41,6 @@ fn index(row: ndarray::ArrayView1<'_, u8>) -> usize {
     row.iter().fold(0, |index, &bit| 2 * index + usize::from(bit))
 }
 
-impl BornCircuit {
-    fn check_evidence(&self, evidence: &[Option<u8>]) -> Result<()> {
-        if evidence.len() != self.sites() {
-            return Err(Error::shape("the evidence, in sites", evidence.len(), self.sites()));
-        }
-        match evidence.iter().position(|bit| bit.is_some_and(|bit| bit > 1)) {
-            Some(site) => {
-                let found = evidence[site].map_or(0, usize::from);
-                Err(Error::Symbol { sample: 0, site, found, dim: 2 })
-            }
-            None => Ok(()),
-        }
-    }
-}
-
 /// That evidence has no weight, with the first site at which none is left.
 fn impossible(evidence: &[Option<u8>], probabilities: &[f64]) -> Error {
     let without = |site: &usize| {
@@ -87,7 +72,7 @@ impl GenerativeModel for BornCircuit {
 
 impl Conditional for BornCircuit {
     fn sample_given(&self, evidence: &[Option<u8>], count: usize, seed: Seed) -> Result<Batch<u8>> {
-        self.check_evidence(evidence)?;
+        check_evidence(evidence, &vec![2; self.sites()])?;
         check_count(count, self.sites())?;
         let probabilities = self.probabilities()?;
         let mut total = 0.0;
@@ -131,7 +116,7 @@ impl Conditional for BornCircuit {
 
 impl Marginal for BornCircuit {
     fn log_marginal(&self, evidence: &[Option<u8>]) -> Result<f64> {
-        self.check_evidence(evidence)?;
+        check_evidence(evidence, &vec![2; self.sites()])?;
         Ok(Given::of(evidence).weight(&self.probabilities()?).ln())
     }
 }

@@ -12,7 +12,7 @@ use super::evidence::{Factor, frobenius, reshape};
 use super::sample::{Sampler, views};
 use crate::error::{Error, Place, Result};
 use crate::linalg::{Op, lq, matmul};
-use crate::model::batch::check_count;
+use crate::model::batch::{check_count, check_evidence};
 use crate::model::{Batch, Conditional, GenerativeModel};
 use crate::random::Seed;
 use crate::scalar::{Real, Scalar};
@@ -27,16 +27,7 @@ fn floor<T: Scalar>() -> f64 {
 impl<T: Scalar> BornMps<T> {
     /// Checks evidence against the sites and their dimensions.
     pub(super) fn check_evidence(&self, evidence: &[Option<u8>]) -> Result<()> {
-        let dims = self.dims();
-        if evidence.len() != dims.len() {
-            return Err(Error::shape("the evidence, in sites", evidence.len(), dims.len()));
-        }
-        for (site, (symbol, &dim)) in evidence.iter().zip(&dims).enumerate() {
-            if let Some(found) = symbol.map(usize::from).filter(|found| *found >= dim) {
-                return Err(Error::Symbol { sample: 0, site, found, dim });
-            }
-        }
-        Ok(())
+        check_evidence(evidence, &self.dims())
     }
 
     /// The first given site at which the share of the weight that is left falls to `floor` or below.
